@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * libhaul: bulk downloads over HTTP and HTTPS on one io_uring loop.
+ *
+ * An engine belongs to the thread that first calls haul_run(), haul_next() or haul_wait_all() on
+ * it, and does all its work inside these calls; every function here is to be called from that
+ * thread, but for haul_wake(). Strings are NUL-terminated; those that come in are copied, those
+ * that go out belong to the object they were asked of. Functions that can fail fill *error, where
+ * error is not NULL. The library never prints, exits, or touches signals or the locale.
+ */
+#ifndef HAUL_HAUL_H
+#define HAUL_HAUL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HAUL_VERSION "0.1.0"
+
+#if defined(HAUL_BUILDING)
+#define HAUL_API __attribute__((visibility("default")))
+#else
+#define HAUL_API
+#endif
+
+/*
+ * Everything that can become of a download: X(name, exit status, retry class, text).
+ * The exit statuses are those of aria2c(1). A status of class RETRY is tried again as often as
+ * the options allow; BUSY pauses the whole host as well. The numbers are part of the ABI: append.
+ */
+#define HAUL_STATUSES(X)                                                                           \
+    X(OK, 0, NEVER, "done")                                                                        \
+    X(FAILED, 1, NEVER, "failed")                                                                  \
+    X(OUT_OF_MEMORY, 1, NEVER, "out of memory")                                                    \
+    X(NO_IO_URING, 1, NEVER, "io_uring is not available")                                          \
+    X(CERTIFICATE, 1, NEVER, "certificate not accepted")                                           \
+    X(TLS, 1, NEVER, "TLS handshake failed")                                                       \
+    X(TIMEOUT, 2, RETRY, "timed out")                                                              \
+    X(NOT_FOUND, 3, NEVER, "not found on the server")                                              \
+    X(NETWORK, 6, RETRY, "network trouble")                                                        \
+    X(SHORT_BODY, 6, RETRY, "the body ended early")                                                \
+    X(UNFINISHED, 7, NEVER, "stopped before it was finished")                                      \
+    X(CANNOT_RESUME, 8, NEVER, "the server can't continue this file")                              \
+    X(DISK_FULL, 9, NEVER, "no space left")                                                        \
+    X(IN_USE, 11, NEVER, "another download writes this file")                                      \
+    X(EXISTS, 13, NEVER, "the file exists already")                                                \
+    X(RENAME, 14, NEVER, "can't give the file its name")                                           \
+    X(CREATE, 16, NEVER, "can't create the file")                                                  \
+    X(FILE_IO, 17, NEVER, "can't write the file")                                                  \
+    X(DIRECTORY, 18, NEVER, "can't create the directory")                                          \
+    X(HOST_UNKNOWN, 19, NEVER, "unknown host")                                                     \
+    X(RESOLVER, 19, RETRY, "the name server did not answer")                                       \
+    X(BAD_RESPONSE, 22, NEVER, "not a valid HTTP response")                                        \
+    X(HTTP_ERROR, 22, NEVER, "refused by the server")                                              \
+    X(SERVER_ERROR, 22, RETRY, "error on the server")                                              \
+    X(REDIRECTS, 23, NEVER, "redirected in vain")                                                  \
+    X(UNAUTHORIZED, 24, NEVER, "the server asks for a login")                                      \
+    X(BAD_URL, 28, NEVER, "not a URL that haul can fetch")                                         \
+    X(BAD_OPTION, 28, NEVER, "bad option")                                                         \
+    X(BUSY, 29, BUSY, "the server is busy")
+
+enum haul_status {
+#define HAUL_STATUS_NUMBER(name, exit_status, retry, text) HAUL_##name,
+    HAUL_STATUSES(HAUL_STATUS_NUMBER)
+#undef HAUL_STATUS_NUMBER
+        HAUL_STATUS_COUNT
+};
+
+HAUL_API const char *haul_status_text(enum haul_status status);
+HAUL_API int haul_status_exit(enum haul_status status);
+
+/* What went wrong: the system's errno (0 where none is to blame) and one sentence. */
+struct haul_error {
+    enum haul_status status;
+    int system_errno;
+    char text[256];
+};
+
+enum haul_log_level {
+    HAUL_LOG_NONE,
+    HAUL_LOG_ERROR,
+    HAUL_LOG_WARN,
+    HAUL_LOG_NOTICE,
+    HAUL_LOG_INFO,
+    HAUL_LOG_DEBUG
+};
+
+/* Kernel features that a test can switch off, so that every fallback runs (options.features_off). */
+enum haul_feature {
+    HAUL_FEATURE_SINGLE_ISSUER = 1 << 0, /* 6.0 */
+    HAUL_FEATURE_DEFER_TASKRUN = 1 << 1, /* 6.1 */
+    HAUL_FEATURE_COOP_TASKRUN = 1 << 2,  /* 5.19 */
+    HAUL_FEATURE_RENAME_NOREPLACE = 1 << 3
+};
+
+/* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
+struct haul_options {
+    size_t size;                    /* of this struct, as the program was compiled */
+    unsigned downloads_max;         /* requests in flight at once [64] */
+    unsigned connections_per_host;  /* over all downloads; 0 [default]: up to 6, as the host bears it */
+    uint64_t wait_ms;               /* between two starts on one host [0] */
+    bool random_wait;               /* vary that from 0.5 to 1.5 times [false] */
+    unsigned tries_max;             /* for one download; 0: no limit [5] */
+    uint64_t retry_wait_ms;         /* before the second try; doubles, with jitter, to 60 s [1000] */
+    uint64_t timeout_ms;            /* without a byte [60000] */
+    uint64_t connect_timeout_ms;    /* names, connecting and TLS handshake, each [15000] */
+    const char *directory;          /* where files go [the working directory] */
+    const char *user_agent;         /* ["haul/" HAUL_VERSION] */
+    const char *const *headers;     /* "Name: value", sent with every request [none] */
+    size_t header_count;            /* of them [0] */
+    const char *ca_certificate;     /* PEM file to trust instead of the system's [NULL] */
+    bool check_certificate;         /* [true] */
+    bool auto_file_renaming;        /* a name that is taken: use name.1, name.2 ... [true] */
+    bool proceed;                   /* continue partial files of other programs [false] */
+    uint32_t features_off;          /* enum haul_feature bits, for tests [0] */
+    enum haul_log_level log_level;  /* [HAUL_LOG_NONE] */
+    /* line: valid during the call, control characters escaped, no line end [NULL] */
+    void (*log)(void *context, enum haul_log_level level, const char *line);
+    void *log_context;
+};
+
+HAUL_API void haul_options_init(struct haul_options *options, size_t size);
+#define HAUL_OPTIONS_INIT(options) haul_options_init((options), sizeof(*(options)))
+
+typedef struct haul_engine haul_engine;
+typedef struct haul_download haul_download;
+
+/* Where the bytes of a download go. */
+enum haul_sink {
+    HAUL_SINK_FILE,    /* a file in a directory */
+    HAUL_SINK_FD,      /* an open descriptor, in order; it stays open */
+    HAUL_SINK_MEMORY,  /* result.data */
+    HAUL_SINK_DISCARD, /* counted and thrown away */
+    HAUL_SINK_NONE     /* ask for the head only, by HEAD: result.total and the name that it would get */
+};
+
+/* One download. haul_request_init() sets all to zero; only url must be set. */
+struct haul_request {
+    size_t size;
+    const char *url;
+    const char *out;            /* file name, may hold directories; NULL: taken from the URL */
+    const char *directory;      /* NULL: the engine's */
+    const char *user_agent;     /* NULL: the engine's */
+    const char *const *headers; /* sent besides the engine's; not after a redirect to another origin */
+    size_t header_count;
+    enum haul_sink sink;
+    int fd;             /* HAUL_SINK_FD */
+    uint64_t bytes_max; /* HAUL_SINK_MEMORY: a longer body fails; 0: 64 MiB */
+    /*
+     * Called once, from within the engine's loop, when the download has ended in whatever way; it
+     * may submit and cancel, but must not run the engine. NULL: the download comes from
+     * haul_next() instead, if it was submitted with a handle.
+     */
+    void (*done)(haul_download *download, void *user);
+    void *user;
+};
+
+HAUL_API void haul_request_init(struct haul_request *request, size_t size);
+#define HAUL_REQUEST_INIT(request) haul_request_init((request), sizeof(*(request)))
+
+/* What became of a download; valid until the handle is released, or the done callback returns. */
+struct haul_result {
+    enum haul_status status;
+    const char *error;      /* one sentence, "" if all went well */
+    const char *url;        /* as asked for */
+    const char *final_url;  /* after redirects */
+    const char *path;       /* of the finished file, as asked for with directory and out; "" if none */
+    int http_status;        /* of the last response; 0: there was none */
+    unsigned tries;
+    uint64_t bytes;         /* of the body, as far as it went to the sink */
+    uint64_t resumed_bytes; /* of these, there before this download began */
+    uint64_t total;         /* of the body; UINT64_MAX: the server did not say */
+    uint64_t duration_ns;   /* from the first grant to the end */
+    const void *data;       /* HAUL_SINK_MEMORY: `bytes` of them */
+    void *user;
+};
+
+enum haul_source_answer { HAUL_SOURCE_READY, HAUL_SOURCE_WAIT, HAUL_SOURCE_END };
+
+/*
+ * Where an engine gets more downloads from as its capacity frees, so that a long list is never in
+ * memory whole. next() is called from within the loop: READY: it has filled *request, whose
+ * strings stay valid until the next call; WAIT: nothing yet, call again when fd is readable;
+ * END: nothing will come any more.
+ */
+struct haul_source {
+    size_t size;
+    enum haul_source_answer (*next)(void *context, struct haul_request *request, int *fd);
+    void *context;
+};
+
+/* Counts since the engine was made. */
+struct haul_stats {
+    size_t size;
+    uint64_t done;
+    uint64_t failed;
+    uint64_t unfinished; /* cancelled */
+    uint64_t active;     /* in flight now */
+    uint64_t waiting;    /* taken in, but not in flight: queued, spaced, or backing off */
+    uint64_t paused_hosts;
+    bool source_ended; /* true also if there is none */
+    uint64_t bytes;    /* of bodies received */
+    uint64_t requests;
+    uint64_t connections;
+    uint64_t retries;
+    uint64_t live; /* objects of all kinds that the engine holds: a steady state keeps it bounded */
+};
+
+/* What an active download is at. */
+struct haul_progress {
+    const char *url;
+    const char *name; /* of the file; "" until it is known */
+    uint64_t bytes;
+    uint64_t total; /* UINT64_MAX: unknown */
+    uint64_t started_ns;
+    uint64_t now_ns; /* on the same clock */
+    unsigned tries;
+    void *user;
+};
+
+/* Returns NULL and fills *error if there is no memory, no io_uring, or an option is bad. */
+HAUL_API haul_engine *haul_engine_create(const struct haul_options *options,
+                                         struct haul_error *error);
+/* Cancels what is left, waits for the kernel to let go, frees everything; handles must have been
+ * released. NULL is allowed. */
+HAUL_API void haul_engine_destroy(haul_engine *engine);
+
+/*
+ * Takes a download in. *handle, where handle is not NULL, is the caller's until
+ * haul_download_release(). False: the request can't be (bad URL, bad option, no memory); the
+ * download then never was.
+ */
+HAUL_API bool haul_submit(haul_engine *engine, const struct haul_request *request,
+                          haul_download **handle, struct haul_error *error);
+/* Once for an engine. A request of the source that can't be, ends as a failed download. */
+HAUL_API void haul_set_source(haul_engine *engine, const struct haul_source *source);
+
+/*
+ * Turns the loop until something has happened or timeout_ms has passed (0: only what is ready,
+ * negative: no limit). Returns 1 while work is left, 0 when there is none, -errno if the ring
+ * itself failed.
+ */
+HAUL_API int haul_run(haul_engine *engine, int64_t timeout_ms);
+/* The next ended download that was submitted with a handle and without a callback: the same
+ * handle, still to be released. NULL: none within timeout_ms, or none left to wait for. */
+HAUL_API haul_download *haul_next(haul_engine *engine, int64_t timeout_ms);
+/* Runs until no work is left. 0, or -errno. */
+HAUL_API int haul_wait_all(haul_engine *engine);
+/* Makes a running haul_run() return, or the next one return at once. Any thread, any signal
+ * handler. */
+HAUL_API void haul_wake(haul_engine *engine);
+
+/* The download ends as HAUL_UNFINISHED; what can be resumed is kept. Ended ones are left alone. */
+HAUL_API void haul_cancel(haul_download *download);
+/* The same for all, and takes nothing more from the source. */
+HAUL_API void haul_cancel_all(haul_engine *engine);
+/* The handle must not be used any more. The download itself goes on. */
+HAUL_API void haul_download_release(haul_download *download);
+HAUL_API bool haul_download_ended(const haul_download *download);
+HAUL_API void haul_download_result(const haul_download *download, struct haul_result *result);
+HAUL_API void *haul_download_user(const haul_download *download);
+
+HAUL_API void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats);
+/* Calls fn for every download in flight, oldest first. fn must not call the engine. */
+HAUL_API void haul_each_active(const haul_engine *engine,
+                               void (*fn)(void *context, const struct haul_progress *progress),
+                               void *context);
+
+/* "haul 0.1.0, liburing 2.9, ..., AES accelerated": one line for people. Static. */
+HAUL_API const char *haul_versions(void);
+/* Whether TLS uses the CPU's AES instructions. */
+HAUL_API bool haul_aes_accelerated(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/span.h"
+
+#include <string.h>
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+struct span span_of(const char *text)
+{
+    return (struct span){.data = text ? text : "", .len = text ? strlen(text) : 0};
+}
+
+struct span span_make(const char *data, size_t len)
+{
+    return (struct span){.data = data, .len = len};
+}
+
+bool span_equal(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+bool span_equal_nocase(struct span a, struct span b)
+{
+    return a.len == b.len && span_starts_nocase(a, b);
+}
+
+bool span_starts_nocase(struct span s, struct span prefix)
+{
+    if (s.len < prefix.len)
+        return false;
+    for (size_t i = 0; i < prefix.len; i++)
+        if (lower(s.data[i]) != lower(prefix.data[i]))
+            return false;
+    return true;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct span span_trim(struct span s)
+{
+    while (s.len > 0 && is_blank(s.data[0]))
+        s = span_sub(s, 1, s.len);
+    while (s.len > 0 && is_blank(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+struct span span_sub(struct span s, size_t from, size_t len)
+{
+    if (from > s.len)
+        from = s.len;
+    s.data += from;
+    s.len -= from;
+    if (s.len > len)
+        s.len = len;
+    return s;
+}
+
+size_t span_find(struct span s, char c)
+{
+    const char *at = s.len > 0 ? memchr(s.data, c, s.len) : NULL;
+
+    return at ? (size_t)(at - s.data) : s.len;
+}
+
+struct span span_cut(struct span *s, char c)
+{
+    size_t at = span_find(*s, c);
+    struct span before = span_sub(*s, 0, at);
+
+    *s = span_sub(*s, at + 1, s->len);
+    return before;
+}
+
+bool span_to_u64(struct span s, uint64_t *value)
+{
+    uint64_t sum = 0;
+
+    if (s.len == 0)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(sum, 10U, &sum) ||
+            __builtin_add_overflow(sum, (uint64_t)(s.data[i] - '0'), &sum))
+            return false;
+    }
+    *value = sum;
+    return true;
+}
+
+uint64_t span_hash(struct span s, uint64_t seed)
+{
+    uint64_t hash = 0xcbf29ce484222325U ^ seed;
+
+    for (size_t i = 0; i < s.len; i++)
+        hash = (hash ^ (unsigned char)s.data[i]) * 0x100000001b3U;
+    return hash ^ (hash >> 32);
+}

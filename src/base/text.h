@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A string under construction. An allocation that fails is remembered, and what is added after it
+ * is dropped: check `failed` once, at the end.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/span.h"
+
+/* A zeroed struct text is the empty string. */
+struct text {
+    char *data; /* NUL-terminated once anything was added; owned here */
+    size_t len;
+    size_t capacity;
+    bool failed;
+};
+
+void text_free(struct text *text);
+void text_clear(struct text *text); /* keeps the memory, forgets a failure */
+void text_add(struct text *text, struct span s);
+void text_add_char(struct text *text, char c);
+__attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
+struct span text_span(const struct text *text);
+/* Writes a copy of s for people: control characters, and bytes that are no UTF-8, as \xHH. */
+void text_add_escaped(struct text *text, struct span s);
+
+#endif

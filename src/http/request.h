@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The head of an HTTP/1.1 request (RFC 9112 3). Pure. */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "http/url.h"
+
+struct request_head {
+    const char *method; /* "GET" or "HEAD" */
+    const struct url *url;
+    struct span user_agent;
+    /* The user's own fields, "Name: value"; sets in the order of precedence, the last wins. One of
+     * our own names (Host, User-Agent, Accept, Accept-Encoding ...) replaces ours; "Name:" without
+     * a value leaves it out, as curl has it. */
+    const char *const *const *header_sets;
+    const size_t *header_counts;
+    size_t set_count;
+    uint64_t range_from;      /* 0: the whole; else "Range: bytes=N-" */
+    struct span if_range;     /* strong validator; empty: none */
+};
+
+/* Appends the head, its empty line included. */
+void request_write(const struct request_head *head, struct text *out);
+/* Whether a user's field line can go on the wire: a token, a colon, and no control character
+ * (RFC 9110 5.5). False: *error says what is wrong with it. */
+bool request_check_header(const char *line, struct haul_error *error);
+
+#endif

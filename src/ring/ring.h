@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The loop: requests to the kernel and their completions, timers, clock, randomness, helper
+ * threads. Everything that may block, and everything that tells one run from another, goes
+ * through here; a simulator replaces this folder at link time.
+ *
+ * A request is an `op` embedded in the object that it serves. From the call that starts it to its
+ * completion the ring holds a reference on op.owner; what the kernel reads or writes (buffers,
+ * addresses, names) lives in that owner or in a pool until then. `done` is called exactly once,
+ * from ring_turn(), never from within the call that started the request; res is >= 0 or -errno.
+ * All functions belong to the thread that first calls ring_turn(), but for ring_wake() and
+ * mailboxes.
+ *
+ * How a request is carried out (an SQE, a call at once, a helper thread) is decided in here.
+ */
+#ifndef RING_RING_H
+#define RING_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/ref.h"
+#include "base/status.h"
+#include "base/wheel.h"
+#include "ring/address.h"
+
+struct ring;
+
+struct op {
+    void (*done)(struct op *op, int res);
+    struct ref *owner;
+    struct list node; /* private from here: a request that is done without the kernel */
+    int res;
+    bool busy;
+    bool in_kernel;
+};
+
+struct ring_options {
+    uint32_t features_off; /* enum haul_feature */
+    unsigned helper_threads;
+};
+
+/* NULL: *error says why (HAUL_NO_IO_URING tells how to allow it). */
+struct ring *ring_create(const struct ring_options *options, struct haul_error *error);
+/* No request may be under way: CHECKed. NULL is allowed. */
+void ring_destroy(struct ring *ring);
+
+/*
+ * Submits what is queued, waits until something completes, a timer is due, ring_wake() is called
+ * or the clock reaches until_ns, and calls what that completes. 0, or -errno if the ring failed.
+ */
+int ring_turn(struct ring *ring, uint64_t until_ns);
+/* Makes ring_turn() return soon. Any thread, any signal handler. */
+void ring_wake(struct ring *ring);
+/* Requests that have been started and are not done. */
+size_t ring_busy(const struct ring *ring);
+/* "defer-taskrun single-issuer ...": what is in use, for the log. Static storage of the ring. */
+const char *ring_features(const struct ring *ring);
+
+/* Monotonic, read once a turn; and seconds since 1970. */
+uint64_t ring_now_ns(const struct ring *ring);
+int64_t ring_wall_s(const struct ring *ring);
+/* From the system's generator, unpredictable. */
+uint64_t ring_random(struct ring *ring);
+void ring_timer_start(struct ring *ring, struct timer *timer, uint64_t at_ns);
+
+void op_init(struct op *op, void (*done)(struct op *op, int res), struct ref *owner);
+bool op_busy(const struct op *op);
+/* Asks for an early end, which comes through `done` (-ECANCELED, or whatever it was in time for).
+ * Allowed on an op that is not busy. */
+void ring_cancel(struct ring *ring, struct op *op);
+
+/* Sockets: connect(2), recv(2), send(2), poll(2). fill: the whole buffer unless the peer ends or
+ * a cancel comes first. send: all bytes, or an error. */
+int ring_socket(struct ring *ring, int family); /* TCP, no delay; the descriptor or -errno */
+void ring_connect(struct ring *ring, struct op *op, int fd, const struct address *address);
+void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, bool fill);
+void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
+void ring_poll(struct ring *ring, struct op *op, int fd, short events);
+/* Both, at once and without waiting; no request may be under way on fd. */
+void ring_close(struct ring *ring, int fd);
+
+/*
+ * Files. A directory is a descriptor, a name one component in it. What stands behind an O_PATH or
+ * a lock is the kernel's: crashes and other processes are seen as they are.
+ */
+/* Opens a directory, relative to the working directory; make: creates what is missing of it. */
+void ring_open_directory(struct ring *ring, struct op *op, const char *path, bool make);
+
+enum ring_claim {
+    RING_CLAIM_NEW,  /* what is there under this name is emptied */
+    RING_CLAIM_KEEP, /* what is there is kept */
+};
+/*
+ * Opens a regular file for reading and writing, created if need be, and locks it (flock(2)) for as
+ * long as it is open, such that whoever holds it is alone and the name is its. -EBUSY: somebody
+ * else does. -ELOOP, -EISDIR ...: something else stands there.
+ */
+void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
+                enum ring_claim claim);
+/* pwrite(2) of all bytes, or an error; -ENOSPC and the like after part of them is an error. */
+void ring_write(struct ring *ring, struct op *op, int fd, const void *data, size_t len,
+                uint64_t offset);
+/* write(2) to a pipe, terminal or file in order; may be short. */
+void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
+void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);
+void ring_sync(struct ring *ring, struct op *op, int fd);
+/* Within one directory; fails with -EEXIST rather than replace. */
+void ring_rename(struct ring *ring, struct op *op, int directory, const char *from,
+                 const char *to);
+void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name);
+/* res: 1 there is something under that name (a dangling link too), 0 there is nothing. */
+void ring_exists(struct ring *ring, struct op *op, int directory, const char *name);
+/* Size of a regular file that is open. */
+struct ring_size {
+    uint64_t bytes;
+};
+void ring_file_size(struct ring *ring, struct op *op, int fd, struct ring_size *size);
+/* Extended attributes of an open file; get: res is the length, -ENODATA if there is none. */
+void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
+                        size_t len);
+void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
+                        const void *value, size_t len);
+
+/* Runs work(op) on a helper thread; its answer becomes res. It may touch only what the owner lets
+ * it: nobody else may use that meanwhile. */
+void ring_offload(struct ring *ring, struct op *op, int (*work)(struct op *op));
+
+#endif
