@@ -25,16 +25,34 @@
 #include "base/status.h"
 #include "base/wheel.h"
 #include "ring/address.h"
+#include "ring/mailbox.h"
 
 struct ring;
+
+enum op_state {
+    OP_IDLE,
+    OP_KERNEL, /* an SQE stands for it: fd, data, left, offset tell what is still to be moved */
+    OP_READY,  /* carried out already: res is valid, node is in the ring's ready list */
+    OP_HELPER  /* with a helper thread: work, mail */
+};
 
 struct op {
     void (*done)(struct op *op, int res);
     struct ref *owner;
-    struct list node; /* private from here: a request that is done without the kernel */
+    /* private from here */
+    enum op_state state;
+    int fd;
     int res;
-    bool busy;
-    bool in_kernel;
+    uint8_t code; /* of the SQE; all of the buffer must be moved where `whole` is set */
+    bool whole;
+    bool polling; /* the SQE is a poll that comes before the request is tried again */
+    void *data;
+    size_t len;
+    size_t moved;
+    uint64_t offset;
+    struct list node;
+    struct mail mail;
+    int (*work)(struct op *op);
 };
 
 struct ring_options {
@@ -72,6 +90,9 @@ bool op_busy(const struct op *op);
  * Allowed on an op that is not busy. */
 void ring_cancel(struct ring *ring, struct op *op);
 
+/* Does nothing: `done` follows from the loop, in the same turn if one is going on. */
+void ring_later(struct ring *ring, struct op *op);
+
 /* Sockets: connect(2), recv(2), send(2), poll(2). fill: the whole buffer unless the peer ends or
  * a cancel comes first. send: all bytes, or an error. */
 int ring_socket(struct ring *ring, int family); /* TCP, no delay; the descriptor or -errno */
@@ -79,7 +100,9 @@ void ring_connect(struct ring *ring, struct op *op, int fd, const struct address
 void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, bool fill);
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_poll(struct ring *ring, struct op *op, int fd, short events);
-/* Both, at once and without waiting; no request may be under way on fd. */
+/* Whether an idle connection is still open and silent, as one must be to carry a request. */
+bool ring_socket_idle(struct ring *ring, int fd);
+/* At once and without waiting; no request may be under way on fd. */
 void ring_close(struct ring *ring, int fd);
 
 /*
@@ -103,7 +126,7 @@ void ring_claim(struct ring *ring, struct op *op, int directory, const char *nam
 /* pwrite(2) of all bytes, or an error; -ENOSPC and the like after part of them is an error. */
 void ring_write(struct ring *ring, struct op *op, int fd, const void *data, size_t len,
                 uint64_t offset);
-/* write(2) to a pipe, terminal or file in order; may be short. */
+/* write(2) of all bytes to a pipe, terminal or file, at its own position. */
 void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);
 void ring_sync(struct ring *ring, struct op *op, int fd);

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Plain connections pass calls through to the ring. With TLS, ciphertext is received into a chunk
+ * of its own, lent to the session, and decrypted straight into the user's chunk; that chunk of
+ * ciphertext is held only while something of it is unread or a receive fills it.
+ *
+ * A receive that breaks off is told from an orderly end: FIN on a plain connection, close_notify
+ * with TLS. What a body makes of it is the exchange's business.
+ */
+#include "net/connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+static void receive_more(struct connection *connection);
+
+static const struct haul_error fine = {.status = HAUL_OK};
+
+/* --- end ------------------------------------------------------------------------------------- */
+
+static void give_cipher(struct connection *connection)
+{
+    if (!connection->cipher)
+        return;
+    buffers_give(connection->ciphers, connection->cipher);
+    connection->cipher = NULL;
+}
+
+static void connection_free(struct ref *ref)
+{
+    struct connection *connection = CONTAINER_OF(ref, struct connection, ref);
+
+    CHECK(connection->closed && !list_is_linked(&connection->idle_node));
+    if (connection->chunk)
+        buffers_give(connection->chunk_home, connection->chunk);
+    give_cipher(connection);
+    tls_session_destroy(connection->tls);
+    ring_close(connection->ring, connection->fd);
+    text_free(&connection->outgoing);
+    free(connection);
+}
+
+void connection_close(struct connection *connection)
+{
+    if (!connection)
+        return;
+    CHECK(!connection->closed);
+    connection->closed = true;
+    connection->user = NULL;
+    buffers_unwait(&connection->cipher_wait);
+    ring_cancel(connection->ring, &connection->recv_op);
+    ring_cancel(connection->ring, &connection->send_op);
+    ref_drop(&connection->ref);
+}
+
+/* --- what the user hears; each may close the connection, so each is a last step ---------------- */
+
+static void tell_received(struct connection *connection, const struct haul_error *error)
+{
+    struct chunk *chunk = connection->chunk;
+
+    connection->receiving = RECEIVING_NOTHING;
+    connection->chunk = NULL;
+    connection->user->received(connection->context, chunk, error);
+}
+
+static void tell_ready(struct connection *connection, const struct haul_error *error)
+{
+    connection->receiving = RECEIVING_NOTHING;
+    connection->user->ready(connection->context, error);
+}
+
+static void tell_broken(struct connection *connection, const struct haul_error *error)
+{
+    if (connection->receiving == RECEIVING_HANDSHAKE)
+        tell_ready(connection, error);
+    else if (connection->receiving == RECEIVING_CHUNK)
+        tell_received(connection, error);
+}
+
+/* --- sending --------------------------------------------------------------------------------- */
+
+static void start_send(struct connection *connection)
+{
+    ring_send(connection->ring, &connection->send_op, connection->fd, connection->outgoing.data,
+              connection->outgoing.len);
+}
+
+/* Passes the session's output on: handshake, alerts, requests. */
+static void flush_tls(struct connection *connection)
+{
+    struct span output = tls_output(connection->tls);
+
+    if (output.len == 0 || op_busy(&connection->send_op))
+        return;
+    text_clear(&connection->outgoing);
+    text_add(&connection->outgoing, output);
+    if (connection->outgoing.failed)
+        return; /* the peer will wait in vain, and the timeout ends it */
+    tls_output_taken(connection->tls, output.len);
+    start_send(connection);
+}
+
+static void send_done(struct op *op, int res)
+{
+    struct connection *connection = CONTAINER_OF(op, struct connection, send_op);
+    struct haul_error error = fine;
+
+    if (connection->closed)
+        return;
+    if (res < 0)
+        error_set(&error, HAUL_NETWORK, -res, "the connection broke while sending");
+    else if (connection->tls)
+        flush_tls(connection);
+    if (!connection->sending || (res >= 0 && op_busy(&connection->send_op)))
+        return; /* a handshake that breaks is heard of on the receiving side */
+    connection->sending = false;
+    connection->user->sent(connection->context, &error);
+}
+
+void connection_send(struct connection *connection, struct span data)
+{
+    CHECK(!connection->sending && !connection->closed);
+    connection->sending = true;
+    if (connection->tls) {
+        struct haul_error error;
+
+        /* Trouble shows as silence of the peer or as an alert, on the receiving side. */
+        (void)tls_write(connection->tls, data, &error);
+        flush_tls(connection);
+        return;
+    }
+    text_clear(&connection->outgoing);
+    text_add(&connection->outgoing, data);
+    if (!connection->outgoing.failed)
+        start_send(connection);
+}
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+static void set_receive_error(struct haul_error *error, int res)
+{
+    if (res < 0)
+        error_set(error, HAUL_NETWORK, -res, "the connection broke");
+    else
+        error_set(error, HAUL_SHORT_BODY, 0, "the server cut the TLS connection off "
+                                             "(no close_notify)");
+}
+
+static void continue_handshake(struct connection *connection)
+{
+    struct haul_error error = fine;
+    enum tls_progress progress = tls_handshake(connection->tls, &error);
+
+    flush_tls(connection);
+    switch (progress) {
+    case TLS_OK:
+        tell_ready(connection, &fine);
+        break;
+    case TLS_WANT_INPUT:
+        receive_more(connection);
+        break;
+    case TLS_CLOSED:
+        error_set(&error, HAUL_TLS, 0, "the server ended the TLS handshake");
+        tell_ready(connection, &error);
+        break;
+    case TLS_BAD:
+        tell_ready(connection, &error);
+        break;
+    }
+}
+
+static void continue_decryption(struct connection *connection)
+{
+    struct chunk *chunk = connection->chunk;
+    struct haul_error error = fine;
+    enum tls_progress progress;
+    size_t got = 0;
+
+    progress = tls_read(connection->tls, chunk->data + chunk->len,
+                        connection->chunk_want - chunk->len, &got, &error);
+    if (tls_input_left(connection->tls) == 0)
+        give_cipher(connection);
+    flush_tls(connection);
+    switch (progress) {
+    case TLS_OK:
+        chunk->len += got;
+        tell_received(connection, &fine);
+        break;
+    case TLS_WANT_INPUT:
+        receive_more(connection);
+        break;
+    case TLS_CLOSED:
+        tell_received(connection, &fine);
+        break;
+    case TLS_BAD:
+        tell_received(connection, &error);
+        break;
+    }
+}
+
+static void continue_tls(struct connection *connection)
+{
+    if (connection->receiving == RECEIVING_HANDSHAKE)
+        continue_handshake(connection);
+    else
+        continue_decryption(connection);
+}
+
+static void recv_done_plain(struct connection *connection, int res)
+{
+    struct haul_error error = fine;
+
+    if (res < 0)
+        set_receive_error(&error, res);
+    else
+        connection->chunk->len += (size_t)res;
+    tell_received(connection, &error);
+}
+
+static void recv_done_tls(struct connection *connection, int res)
+{
+    struct haul_error error = fine;
+
+    if (connection->decrypt) {
+        connection->decrypt = false;
+        continue_tls(connection);
+        return;
+    }
+    if (res > 0) {
+        tls_input(connection->tls, connection->cipher->data, (size_t)res);
+        continue_tls(connection);
+        return;
+    }
+    give_cipher(connection);
+    set_receive_error(&error, res);
+    if (connection->receiving == RECEIVING_HANDSHAKE && res == 0)
+        error_set(&error, HAUL_TLS, 0, "the server closed the connection in the TLS handshake; "
+                                       "does it speak TLS on this port?");
+    tell_broken(connection, &error);
+}
+
+static void recv_done(struct op *op, int res)
+{
+    struct connection *connection = CONTAINER_OF(op, struct connection, recv_op);
+
+    if (connection->closed)
+        return;
+    if (connection->receiving == RECEIVING_AWAIT) {
+        connection->receiving = RECEIVING_NOTHING;
+        connection->user->readable(connection->context);
+    } else if (connection->tls) {
+        recv_done_tls(connection, res);
+    } else {
+        recv_done_plain(connection, res);
+    }
+}
+
+/* TLS: more ciphertext, as soon as there is a chunk for it. */
+static void receive_more(struct connection *connection)
+{
+    if (!connection->cipher)
+        connection->cipher = buffers_take(connection->ciphers);
+    if (!connection->cipher) {
+        buffers_wait(connection->ciphers, &connection->cipher_wait);
+        return;
+    }
+    ring_recv(connection->ring, &connection->recv_op, connection->fd, connection->cipher->data,
+              connection->cipher->size, false);
+}
+
+static void cipher_ready(struct buffers_waiter *waiter)
+{
+    receive_more(CONTAINER_OF(waiter, struct connection, cipher_wait));
+}
+
+/* The session has unread ciphertext: go on from the loop. */
+static void decrypt_later(struct connection *connection)
+{
+    connection->decrypt = true;
+    ring_later(connection->ring, &connection->recv_op);
+}
+
+void connection_receive(struct connection *connection, struct chunk *chunk, struct buffers *home,
+                        size_t want, bool fill)
+{
+    CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);
+    CHECK(want > chunk->len && want <= chunk->size);
+    connection->receiving = RECEIVING_CHUNK;
+    connection->chunk = chunk;
+    connection->chunk_home = home;
+    connection->chunk_want = want;
+    if (!connection->tls)
+        ring_recv(connection->ring, &connection->recv_op, connection->fd, chunk->data + chunk->len,
+                  want - chunk->len, fill);
+    else if (tls_input_left(connection->tls) > 0)
+        decrypt_later(connection);
+    else
+        receive_more(connection);
+}
+
+void connection_hurry(struct connection *connection)
+{
+    ring_cancel(connection->ring, &connection->recv_op);
+}
+
+void connection_await(struct connection *connection)
+{
+    CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);
+    connection->receiving = RECEIVING_AWAIT;
+    if (connection->tls && tls_input_left(connection->tls) > 0)
+        ring_later(connection->ring, &connection->recv_op);
+    else
+        ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);
+}
+
+/* --- begin ----------------------------------------------------------------------------------- */
+
+struct connection *connection_create(struct ring *ring, struct buffers *ciphers, int fd,
+                                     struct tls_session *tls, const struct connection_user *user,
+                                     void *context)
+{
+    struct connection *connection = alloc_zeroed(sizeof(*connection));
+
+    if (!connection)
+        return NULL;
+    ref_init(&connection->ref, connection_free);
+    connection->ring = ring;
+    connection->ciphers = ciphers;
+    connection->fd = fd;
+    connection->tls = tls;
+    connection->user = user;
+    connection->context = context;
+    list_init(&connection->idle_node);
+    list_init(&connection->cipher_wait.node);
+    connection->cipher_wait.ready = cipher_ready;
+    op_init(&connection->recv_op, recv_done, &connection->ref);
+    op_init(&connection->send_op, send_done, &connection->ref);
+    if (tls) {
+        connection->receiving = RECEIVING_HANDSHAKE;
+        decrypt_later(connection);
+    }
+    return connection;
+}
+
+void connection_set_user(struct connection *connection, const struct connection_user *user,
+                         void *context)
+{
+    CHECK(connection_quiet(connection));
+    connection->user = user;
+    connection->context = context;
+}
+
+bool connection_quiet(const struct connection *connection)
+{
+    return !connection->closed && !connection->sending &&
+           connection->receiving == RECEIVING_NOTHING && !op_busy(&connection->recv_op) &&
+           !op_busy(&connection->send_op);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Calls on files and directories that are carried out at once, with `done` to follow from the loop.
+ * io_uring would hand each of them to a worker thread, which costs a small file more than the call
+ * itself (measured: see the notes in src/README.md).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "ring/internal.h"
+
+static int answer(int res)
+{
+    return res < 0 ? -errno : res;
+}
+
+int file_write_all(int fd, const void *data, size_t len, uint64_t offset)
+{
+    size_t moved = 0;
+
+    while (moved < len) {
+        ssize_t res = pwrite(fd, (const char *)data + moved, len - moved, (off_t)(offset + moved));
+
+        if (res < 0 && errno == EINTR)
+            continue;
+        if (res < 0)
+            return -errno;
+        if (res == 0)
+            return -ENOSPC;
+        moved += (size_t)res;
+    }
+    return (int)len;
+}
+
+/* --- directories ----------------------------------------------------------------------------- */
+
+static int make_directories(const char *path)
+{
+    char prefix[PATH_MAX];
+    size_t len = strlen(path);
+
+    if (len >= sizeof(prefix))
+        return -ENAMETOOLONG;
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(prefix, path, i);
+        prefix[i] = '\0';
+        if (mkdir(prefix, 0777) < 0 && errno != EEXIST && errno != EISDIR) {
+            int error = errno;
+            struct stat status;
+
+            /* On a read-only or foreign part of the path the answer is not always EEXIST. */
+            if (stat(prefix, &status) < 0 || !S_ISDIR(status.st_mode))
+                return -error;
+        }
+    }
+    return 0;
+}
+
+void ring_open_directory(struct ring *ring, struct op *op, const char *path, bool make)
+{
+    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int fd = answer(open(path, flags));
+
+    if (fd == -ENOENT && make) {
+        int res = make_directories(path);
+
+        fd = res < 0 ? res : answer(open(path, flags));
+    }
+    op_ready(ring, op, fd);
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* Whether the open file is still what the name says: its holder before us may have renamed it
+ * between our open() and our flock(). */
+static bool is_named(const struct stat *opened, int directory, const char *name)
+{
+    struct stat named;
+
+    return fstatat(directory, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           opened->st_ino == named.st_ino && opened->st_dev == named.st_dev;
+}
+
+static int lock_file(int fd, int directory, const char *name, enum ring_claim claim)
+{
+    struct stat status;
+
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -EEXIST; /* a FIFO or a device that somebody put there */
+    if (!is_named(&status, directory, name))
+        return -ESTALE;
+    if (claim == RING_CLAIM_NEW && status.st_size > 0 && ftruncate(fd, 0) < 0)
+        return -errno;
+    return fd;
+}
+
+static int claim_file(int directory, const char *name, enum ring_claim claim)
+{
+    int fd, res;
+
+    do {
+        fd = openat(directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
+        if (fd < 0)
+            return -errno;
+        res = lock_file(fd, directory, name, claim);
+        if (res < 0)
+            close(fd);
+    } while (res == -ESTALE || res == -EINTR);
+    return res;
+}
+
+void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
+                enum ring_claim claim)
+{
+    op_ready(ring, op, claim_file(directory, name, claim));
+}
+
+void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len)
+{
+    op_ready(ring, op, answer(ftruncate(fd, (off_t)len)));
+}
+
+/* Where the file system knows no RENAME_NOREPLACE: a hard link does not replace either. */
+static int link_then_unlink(int directory, const char *from, const char *to)
+{
+    if (linkat(directory, from, directory, to, 0) < 0)
+        return -errno;
+    return answer(unlinkat(directory, from, 0));
+}
+
+/* The last resort, for file systems without hard links (FAT): a race is possible, but only with a
+ * program that does not ask for our lock. */
+static int look_then_rename(int directory, const char *from, const char *to)
+{
+    struct stat status;
+
+    if (fstatat(directory, to, &status, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    return answer(renameat(directory, from, directory, to));
+}
+
+void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
+{
+    int res = -EINVAL;
+
+    if (!(ring->features_off & HAUL_FEATURE_RENAME_NOREPLACE))
+        res = answer(renameat2(directory, from, directory, to, RENAME_NOREPLACE));
+    if (res == -EINVAL || res == -ENOSYS)
+        res = link_then_unlink(directory, from, to);
+    if (res == -EPERM || res == -EOPNOTSUPP || res == -EMLINK)
+        res = look_then_rename(directory, from, to);
+    op_ready(ring, op, res);
+}
+
+void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name)
+{
+    op_ready(ring, op, answer(unlinkat(directory, name, 0)));
+}
+
+void ring_exists(struct ring *ring, struct op *op, int directory, const char *name)
+{
+    struct stat status;
+    int res = answer(fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW));
+
+    op_ready(ring, op, res == 0 ? 1 : res == -ENOENT ? 0 : res);
+}
+
+void ring_file_size(struct ring *ring, struct op *op, int fd, struct ring_size *size)
+{
+    struct stat status;
+    int res = answer(fstat(fd, &status));
+
+    if (res == 0)
+        size->bytes = (uint64_t)status.st_size;
+    op_ready(ring, op, res);
+}
+
+void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
+                        size_t len)
+{
+    op_ready(ring, op, answer((int)fgetxattr(fd, name, value, len)));
+}
+
+void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
+                        const void *value, size_t len)
+{
+    op_ready(ring, op, answer(fsetxattr(fd, name, value, len, 0)));
+}
