@@ -169,6 +169,8 @@ struct haul_result {
     const char *url;        /* as asked for */
     const char *final_url;  /* after redirects */
     const char *path;       /* of the finished file, as asked for with directory and out; "" if none */
+    const char *name;       /* that the file has or would have had, "" if it was never known */
+    bool kept;              /* not finished, but there is something on disk to go on from */
     int http_status;        /* of the last response; 0: there was none */
     unsigned tries;
     uint64_t bytes;         /* of the body, as far as it went to the sink */

@@ -56,7 +56,8 @@ struct span span_sub(struct span s, size_t from, size_t len)
 {
     if (from > s.len)
         from = s.len;
-    s.data += from;
+    if (from > 0) /* data of an empty span may be NULL */
+        s.data += from;
     s.len -= from;
     if (s.len > len)
         s.len = len;

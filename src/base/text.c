@@ -80,14 +80,16 @@ struct span text_span(const struct text *text)
     return span_make(text->data ? text->data : "", text->len);
 }
 
-/* How many bytes of well-formed UTF-8 (RFC 3629) stand at s: 1 to 4, or 0. */
-static size_t utf8_length(struct span s)
+size_t text_utf8_length(struct span s)
 {
     const unsigned char *p = (const unsigned char *)s.data;
-    size_t len = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : 4;
+    size_t len;
 
-    if (len == 1)
+    if (s.len == 0)
+        return 0;
+    if (p[0] < 0x80)
         return 1;
+    len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
     if (p[0] < 0xc2 || p[0] > 0xf4 || s.len < len)
         return 0;
     for (size_t i = 1; i < len; i++)
@@ -100,15 +102,15 @@ static size_t utf8_length(struct span s)
 }
 
 /* C0, DEL and C1 (U+0080 to U+009F) drive terminals; so do U+202A-E and U+2066-9 (direction). */
-static bool is_control(struct span s, size_t len)
+bool text_is_control(struct span character)
 {
-    const unsigned char *p = (const unsigned char *)s.data;
+    const unsigned char *p = (const unsigned char *)character.data;
 
-    if (len == 1)
+    if (character.len == 1)
         return p[0] < 0x20 || p[0] == 0x7f;
-    if (len == 2)
+    if (character.len == 2)
         return p[0] == 0xc2 && p[1] < 0xa0;
-    return len == 3 && p[0] == 0xe2 &&
+    return character.len == 3 && p[0] == 0xe2 &&
            ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
             (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
 }
@@ -116,8 +118,8 @@ static bool is_control(struct span s, size_t len)
 void text_add_escaped(struct text *text, struct span s)
 {
     while (s.len > 0) {
-        size_t len = utf8_length(s);
-        bool plain = len > 0 && !is_control(s, len);
+        size_t len = text_utf8_length(s);
+        bool plain = len > 0 && !text_is_control(span_sub(s, 0, len));
 
         if (len == 0)
             len = 1;

@@ -20,12 +20,16 @@ struct text {
 };
 
 void text_free(struct text *text);
-void text_clear(struct text *text); /* keeps the memory, forgets a failure */
-void text_add(struct text *text, struct span s);
+void text_clear(struct text *text);              /* keeps the memory, forgets a failure */
+void text_add(struct text *text, struct span s); /* s must not be of this text */
 void text_add_char(struct text *text, char c);
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
 struct span text_span(const struct text *text);
 /* Writes a copy of s for people: control characters, and bytes that are no UTF-8, as \xHH. */
 void text_add_escaped(struct text *text, struct span s);
+/* The bytes of the well-formed UTF-8 character (RFC 3629) that s begins with: 1 to 4, or 0. */
+size_t text_utf8_length(struct span s);
+/* Whether this one character does something to a terminal instead of being shown. */
+bool text_is_control(struct span character);
 
 #endif

@@ -25,10 +25,7 @@ static void place(struct wheel *wheel, struct timer *timer)
         return;
     }
     level = (63U - (unsigned)__builtin_clzll(differs)) / BITS;
-    if (level >= WHEEL_LEVELS) { /* beyond 2^48 ms: as good as never, but kept */
-        level = WHEEL_LEVELS - 1;
-        timer->tick = wheel->now | ((UINT64_C(1) << level_shift(WHEEL_LEVELS)) - 1);
-    }
+    CHECK(level < WHEEL_LEVELS); /* 64 bits of nanoseconds are less than 2^45 ticks */
     slot = (unsigned)(timer->tick >> level_shift(level)) & (WHEEL_SLOTS - 1);
     wheel->occupied[level] |= UINT64_C(1) << slot;
     list_push_back(&wheel->slots[level][slot], &timer->node);
@@ -108,14 +105,14 @@ static void collect_due(struct wheel *wheel, uint64_t target)
     uint64_t tick;
 
     while ((tick = next_slot(wheel, &level, &slot)) <= target) {
-        struct list sinking;
+        struct list sinking, *node;
 
         list_init(&sinking);
         list_move_all(&wheel->slots[level][slot], &sinking);
         wheel->occupied[level] &= ~(UINT64_C(1) << slot);
         wheel->now = tick;
-        while (list_is_linked(&sinking))
-            place(wheel, LIST_ITEM(list_pop_front(&sinking), struct timer, node));
+        while ((node = list_pop_front(&sinking)))
+            place(wheel, LIST_ITEM(node, struct timer, node));
     }
     if (target > wheel->now)
         wheel->now = target;
@@ -123,14 +120,14 @@ static void collect_due(struct wheel *wheel, uint64_t target)
 
 void wheel_advance(struct wheel *wheel, uint64_t now_ns)
 {
-    struct list firing;
+    struct list firing, *node;
 
     collect_due(wheel, now_ns / (uint64_t)NS_PER_MS);
     /* What a timer starts for the past waits for the next turn: no endless loop. */
     list_init(&firing);
     list_move_all(&wheel->due, &firing);
-    while (list_is_linked(&firing)) {
-        struct timer *timer = LIST_ITEM(list_pop_front(&firing), struct timer, node);
+    while ((node = list_pop_front(&firing))) {
+        struct timer *timer = LIST_ITEM(node, struct timer, node);
 
         timer->fired(timer);
     }

@@ -2,7 +2,8 @@
 /*
  * A hierarchical timer wheel with ticks of one millisecond: starting and stopping a timer costs a
  * list operation, however many there are. Time is a parameter, in nanoseconds of one clock that
- * never goes back. A timer fires at the first wheel_advance() at or after its time, never before.
+ * never goes back. A timer fires at the first wheel_advance() at or after its time, rounded up to a
+ * tick: never before.
  */
 #ifndef BASE_WHEEL_H
 #define BASE_WHEEL_H

@@ -10,7 +10,8 @@
 
 /* An HTTP-date in any of its three forms (RFC 9110 5.6.7), as seconds since 1970. */
 bool field_date(struct span value, int64_t *unix_s);
-/* Retry-After (RFC 9110 10.2.3): seconds, or a date against now_s; a date gone by is 0. */
+/* Retry-After (RFC 9110 10.2.3): seconds, or a date against now_s; a date gone by is 0; never
+ * more than 292 years, so that it can be counted in nanoseconds. */
 bool field_retry_after(struct span value, int64_t now_s, uint64_t *delay_s);
 /* Content-Range (RFC 9110 14.4) "bytes 0-9/100", or "bytes 0-9/" "*": total is then UINT64_MAX.
  * Only if first <= last < total. */

@@ -20,11 +20,12 @@ struct request_head {
     const char *const *const *header_sets;
     const size_t *header_counts;
     size_t set_count;
-    uint64_t range_from;      /* 0: the whole; else "Range: bytes=N-" */
-    struct span if_range;     /* strong validator; empty: none */
+    uint64_t range_from;  /* 0: the whole; else "Range: bytes=N-" */
+    struct span if_range; /* strong validator; empty: none */
 };
 
-/* Appends the head, its empty line included. */
+/* Appends the head, its empty line included. CHECKs that nothing in it holds a control character:
+ * what comes from outside must have passed request_check_header(), field_strong_etag() ... */
 void request_write(const struct request_head *head, struct text *out);
 /* Whether a user's field line can go on the wire: a token, a colon, and no control character
  * (RFC 9110 5.5). False: *error says what is wrong with it. */

@@ -48,7 +48,7 @@ enum response_progress response_head(struct response *response, const char *data
 /*
  * Takes the chunk framing out of len bytes in place: the first *body_len bytes of data are body
  * afterwards. DONE: the body has ended, *taken bytes of the input were its; what is behind belongs
- * to no response.
+ * to no response. BAD: *body_len and *taken are 0, and data is garbled.
  */
 enum response_progress response_unchunk(struct response *response, char *data, size_t len,
                                         size_t *body_len, size_t *taken, struct haul_error *error);

@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "http/escape.h"
 
 enum {
     HOST_BYTES_MAX = 253, /* RFC 1035, without the dot at the end */
@@ -142,18 +143,19 @@ static bool take_scheme(struct span *rest, const struct url *base, struct refere
     struct span scheme = span_sub(*rest, 0, len);
     struct span behind_scheme = behind(*rest, len + 1);
     bool secure = span_equal_nocase(scheme, SPAN("https"));
+    bool known = secure || span_equal_nocase(scheme, SPAN("http"));
 
     if (len == 0 && base) {
         reference->secure = base->secure;
         reference->has_authority = starts_with_two_slashes(*rest);
         return true;
     }
-    if (len == 0 || (!base && is_host_and_port(scheme, behind_scheme))) {
+    if (len == 0 || (!base && !known && is_host_and_port(scheme, behind_scheme))) {
         error_set(error, HAUL_BAD_URL, 0,
                   "the URL has no scheme: put http:// or https:// before it");
         return false;
     }
-    if (!secure && !span_equal_nocase(scheme, SPAN("http"))) {
+    if (!known) {
         scheme = span_sub(scheme, 0, SHOWN_MAX);
         error_set(error, HAUL_BAD_URL, 0, "%.*s is not supported: haul fetches http and https",
                   SPAN_ARG(scheme));
@@ -189,34 +191,6 @@ static bool take_apart(struct span input, const struct url *base, struct referen
 
 /* --- host and port --- */
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* Whether s begins with a percent escape. */
-static bool is_escape(struct span s)
-{
-    return s.len >= 3 && s.data[0] == '%' && hex_value(s.data[1]) >= 0 && hex_value(s.data[2]) >= 0;
-}
-
-/* Takes one byte off *s, or an escape that stands for one. */
-static unsigned char take_byte(struct span *s)
-{
-    bool escape = is_escape(*s);
-    int byte = escape ? hex_value(s->data[1]) * 16 + hex_value(s->data[2])
-                      : (int)(unsigned char)s->data[0];
-
-    *s = behind(*s, escape ? 3 : 1);
-    return (unsigned char)byte;
-}
-
 /* The characters of a registered name (RFC 3986 3.2.2), besides the letters and digits. */
 static bool is_host_byte(unsigned char c)
 {
@@ -228,7 +202,7 @@ static bool decode_host(struct span raw, struct host_name *name, struct haul_err
 {
     name->len = 0;
     while (raw.len > 0) {
-        unsigned char c = take_byte(&raw);
+        unsigned char c = escape_take_byte(&raw);
 
         if (c >= 0x80) {
             error_set(error, HAUL_BAD_URL, 0,
@@ -270,7 +244,7 @@ static bool ipv4_number(struct span s, uint64_t *value)
     }
     *value = 0;
     for (size_t i = 0; i < s.len; i++) {
-        int digit = hex_value(s.data[i]);
+        int digit = escape_hex_value(s.data[i]);
 
         if (digit < 0 || digit >= (int)base)
             return false;
@@ -460,7 +434,7 @@ static bool parse_login(struct span raw, struct url *url, struct haul_error *err
 
     while (raw.len > 0 && !wrong) {
         bool separator = !in_password && raw.data[0] == ':';
-        unsigned char c = take_byte(&raw);
+        unsigned char c = escape_take_byte(&raw);
 
         if (c < ' ' || c == 0x7f)
             wrong = "the login holds a control character";
@@ -530,7 +504,7 @@ static void add_encoded(struct text *out, struct span s)
         char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
 
         if (c > ' ' && c < 0x7f && !strchr("\"<>\\^`{|}", c) &&
-            (c != '%' || is_escape(behind(s, i))))
+            (c != '%' || escape_begins(behind(s, i))))
             continue;
         text_add(out, span_sub(s, plain, i - plain));
         text_add(out, span_make(escape, sizeof(escape)));
@@ -684,10 +658,15 @@ bool url_resolve(struct url *url, const struct url *base, struct span reference,
 void url_free(struct url *url)
 {
     free(url->text);
-    if (url->login)
-        explicit_bzero(url->login, strlen(url->login));
     free(url->login);
     *url = (struct url){0};
+}
+
+struct span url_origin(const struct url *url)
+{
+    const char *end = url->authority.data + url->authority.len;
+
+    return span_make(url->text, (size_t)(end - url->text));
 }
 
 bool url_same_origin(const struct url *a, const struct url *b)

@@ -28,13 +28,15 @@ struct url {
     char *login;        /* owned, percent-decoded "user:password", or NULL; never shown to people */
 };
 
-/* Zeroes *url on failure: HAUL_BAD_URL with the reason, or HAUL_OUT_OF_MEMORY. The text of the error
- * does not name the URL; the caller does. */
+/* Zeroes *url on failure: HAUL_BAD_URL with the reason, or HAUL_OUT_OF_MEMORY. The text of the
+ * error does not name the URL; the caller does. */
 bool url_parse(struct url *url, struct span input, struct haul_error *error);
 /* A reference (Location) against its base, RFC 3986 5.2. */
 bool url_resolve(struct url *url, const struct url *base, struct span reference,
                  struct haul_error *error);
 void url_free(struct url *url);
+/* "https://host:port": the key of everything that belongs to a server. */
+struct span url_origin(const struct url *url);
 /* Scheme, host and port (RFC 6454). */
 bool url_same_origin(const struct url *a, const struct url *b);
 /*

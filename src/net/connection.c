@@ -335,6 +335,7 @@ struct connection *connection_create(struct ring *ring, struct buffers *ciphers,
     connection->user = user;
     connection->context = context;
     list_init(&connection->idle_node);
+    list_init(&connection->old_node);
     list_init(&connection->cipher_wait.node);
     connection->cipher_wait.ready = cipher_ready;
     op_init(&connection->recv_op, recv_done, &connection->ref);
@@ -349,7 +350,8 @@ struct connection *connection_create(struct ring *ring, struct buffers *ciphers,
 void connection_set_user(struct connection *connection, const struct connection_user *user,
                          void *context)
 {
-    CHECK(connection_quiet(connection));
+    /* TLS may still be sending the end of a handshake, which concerns no user. */
+    CHECK(!connection->sending && connection->receiving == RECEIVING_NOTHING);
     connection->user = user;
     connection->context = context;
 }

@@ -59,8 +59,9 @@ struct connection {
     struct buffers_waiter cipher_wait;
     struct text outgoing; /* what send_op sends */
     /* Of the pool that keeps connections while nobody uses them. */
-    struct list idle_node;
-    void *idle_key;
+    struct list idle_node; /* among those of its host */
+    struct list old_node;  /* among all idle ones, the longest idle first */
+    void *idle_host;
     uint64_t idle_since_ns;
     unsigned exchanges; /* carried so far */
 };

@@ -14,6 +14,11 @@ uint64_t clock_monotonic_ns(void)
     return (uint64_t)now.tv_sec * (uint64_t)NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+void ring_read_clock(struct ring *ring)
+{
+    ring->now_ns = clock_monotonic_ns();
+}
+
 uint64_t ring_now_ns(const struct ring *ring)
 {
     return ring->now_ns;

@@ -77,7 +77,8 @@ size_t ring_busy(const struct ring *ring);
 /* "defer-taskrun single-issuer ...": what is in use, for the log. Static storage of the ring. */
 const char *ring_features(const struct ring *ring);
 
-/* Monotonic, read once a turn; and seconds since 1970. */
+/* Monotonic, read once a turn and by ring_read_clock(); and seconds since 1970. */
+void ring_read_clock(struct ring *ring);
 uint64_t ring_now_ns(const struct ring *ring);
 int64_t ring_wall_s(const struct ring *ring);
 /* From the system's generator, unpredictable. */

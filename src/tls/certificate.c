@@ -295,7 +295,9 @@ void certificate_add_names(struct text *text, const struct certificate *certific
             text_add_escaped(text, name);
         else if ((name.len == 4 || name.len == 16) &&
                  inet_ntop(name.len == 4 ? AF_INET : AF_INET6, name.data, ip, sizeof(ip)))
-            text_add(text, span_of(ip));
+            text_printf(text, "IP address %s", ip);
+        else
+            text_add(text, SPAN("something malformed"));
     }
     if (count > NAMES_SHOWN_MAX)
         text_printf(text, " and %zu more", count - NAMES_SHOWN_MAX);

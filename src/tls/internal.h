@@ -37,7 +37,8 @@ bool certificate_parse(struct certificate *certificate, struct span der);
 /* Whether a subject alternative name of the right type is the peer's. */
 bool certificate_is_for(const struct certificate *certificate, const struct tls_peer *peer);
 bool certificate_is_self_issued(const struct certificate *certificate);
-/* For people: "2024-05-01" of a time; "haul test CA" of a Name; "a.example, b.example and 3 more". */
+/* For people: "2024-05-01" of a time; "haul test CA" of a Name; "a.example, b.example and 3 more".
+ */
 void certificate_add_date(struct text *text, struct span time);
 void certificate_add_name(struct text *text, struct span name);
 void certificate_add_names(struct text *text, const struct certificate *certificate);

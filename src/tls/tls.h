@@ -45,8 +45,8 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
 /* Lends ciphertext to the session until tls_input_left() is 0: to be called only then. */
 void tls_input(struct tls_session *session, const char *data, size_t len);
 size_t tls_input_left(const struct tls_session *session);
-/* Plaintext into the caller's buffer: as much as the input gives and `len` holds, *got bytes. TLS_OK:
- * *got > 0. */
+/* Plaintext into the caller's buffer: as much as the input gives and `len` holds, *got bytes.
+ * TLS_OK: *got > 0. */
 enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
                            struct haul_error *error);
 /* Encrypts all of data into the output. */

@@ -55,14 +55,21 @@ HEAD_MAX = 1 << 20
 
 
 @functools.lru_cache(maxsize=64)
-def _block(seed, index):
-    return random.Random(f"{seed}/{index}").randbytes(BLOCK)
+def _whole_block(seed, index):
+    return _block(seed, index, BLOCK)
+
+
+def _block(seed, index, size):
+    # A shorter block is a prefix of a longer one where the length is whole 32-bit words.
+    return random.Random(f"{seed}/{index}").randbytes(-(-size // 4) * 4)[:size]
 
 
 def body_blocks(size, seed=0):
     """The deterministic body of `size` bytes in blocks of at most 1 MiB; a shorter body is a prefix of a longer one."""
-    for start in range(0, size, BLOCK):
-        yield _block(seed, start // BLOCK)[: size - start]
+    for index in range(size // BLOCK):
+        yield _whole_block(seed, index)
+    if size % BLOCK:
+        yield _block(seed, size // BLOCK, size % BLOCK)
 
 
 def body_bytes(size, seed=0):

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The command: options in, an engine that takes its downloads from the input, a loop that lets the
+ * engine work and says how far it is, an exit status out.
+ *
+ * Signals only set a flag and wake the engine; the loop does the rest. The first SIGINT or SIGTERM
+ * stops in good order, the second has its usual effect. Whoever started us with one of them
+ * ignored, wants it so.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/wheel.h"
+#include "cli/format.h"
+#include "cli/input.h"
+#include "cli/job.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "haul/haul.h"
+
+enum { TICK_MS = 100 };
+
+/* What a signal handler may touch. */
+static struct {
+    haul_engine *engine; /* set before the handlers are, and while they are */
+    volatile sig_atomic_t stops;
+    volatile sig_atomic_t continued; /* others may have written to the terminal */
+} signals;
+
+enum app_state {
+    APP_RUNNING,
+    APP_STOPPING /* everything has been cancelled */
+};
+
+struct app {
+    enum app_state state;
+    struct options options;
+    struct report report;
+    struct progress progress; /* valid where report.progress is set */
+    struct input *input;
+    haul_engine *engine;
+    struct text listing; /* of --dry-run, not yet written */
+    bool listing_failed;
+    uint64_t started_ns;
+};
+
+static uint64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * (uint64_t)NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void on_stop(int number)
+{
+    int saved = errno;
+
+    if (signals.stops > 0) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    signals.stops = 1;
+    haul_wake(signals.engine);
+    errno = saved;
+}
+
+static void on_continue(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    signals.continued = 1;
+    haul_wake(signals.engine);
+    errno = saved;
+}
+
+static void handle(int number, void (*handler)(int number))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct sigaction old;
+
+    sigemptyset(&action.sa_mask);
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(number, &action, NULL);
+}
+
+static void handle_signals(haul_engine *engine)
+{
+    signals.engine = engine;
+    handle(SIGINT, on_stop);
+    handle(SIGTERM, on_stop);
+    handle(SIGHUP, on_stop);
+    handle(SIGCONT, on_continue);
+}
+
+static void unhandle_signals(void)
+{
+    handle(SIGINT, SIG_DFL);
+    handle(SIGTERM, SIG_DFL);
+    handle(SIGHUP, SIG_DFL);
+    handle(SIGCONT, SIG_DFL);
+    signals.engine = NULL;
+}
+
+/* A file that is opened as descriptor 2 would get our messages. What stands in for a descriptor
+ * that is closed fails where that would have failed. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+static void prepare_process(void)
+{
+    struct rlimit files;
+
+    fill_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    /* -j may ask for many; nobody here uses select(), for which the limit is kept low. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static bool is_stdout(const char *name)
+{
+    return name && strcmp(name, "-") == 0;
+}
+
+/* What no single option can tell. */
+static bool check_options(const struct options *options, struct haul_error *error)
+{
+    const char *out = options->download.out;
+    const char *why = NULL;
+
+    if (out && (options->input_file || options->url_count > 1))
+        why = "-o names one file, but there may be several downloads; in a list (-i), an "
+              "indented line \"out=NAME\" below a URL names its file";
+    else if (is_stdout(out) && options->download.discard)
+        why = "-o - and --discard don't go together";
+    else if (is_stdout(out) && is_stdout(options->log))
+        why = "-o - and --log=- would both write to standard output";
+    else if (options->dry_run && is_stdout(options->log))
+        why = "--dry-run and --log=- would both write to standard output";
+    if (why)
+        error_set(error, HAUL_BAD_OPTION, 0, "%s", why);
+    return !why;
+}
+
+static void set_display(struct app *app)
+{
+    const struct options *options = &app->options;
+    const char *no_color = getenv("NO_COLOR");
+    bool possible = progress_possible(STDERR_FILENO);
+    bool color = possible && !(no_color && *no_color != '\0');
+    bool stdout_used =
+        options->dry_run || is_stdout(options->download.out) || is_stdout(options->log);
+
+    report_init(&app->report, STDERR_FILENO, options->quiet, color);
+    if (!possible || options->quiet || (stdout_used && isatty(STDOUT_FILENO)))
+        return;
+    progress_init(&app->progress, STDERR_FILENO, color);
+    app->report.progress = &app->progress;
+}
+
+static void engine_options(struct app *app, struct haul_options *engine)
+{
+    const struct options *options = &app->options;
+
+    HAUL_OPTIONS_INIT(engine);
+    engine->downloads_max = (unsigned)options->downloads_max;
+    engine->connections_per_host = (unsigned)options->connections_per_host;
+    engine->wait_ms = options->wait_ms;
+    engine->random_wait = options->random_wait;
+    engine->tries_max = (unsigned)options->tries_max;
+    engine->retry_wait_ms = options->retry_wait_ms;
+    engine->timeout_ms = options->timeout_ms;
+    engine->connect_timeout_ms = options->connect_timeout_ms;
+    if (options->download.dir)
+        engine->directory = options->download.dir;
+    if (options->download.user_agent)
+        engine->user_agent = options->download.user_agent;
+    engine->headers = (const char *const *)options->download.headers.items;
+    engine->header_count = options->download.headers.count;
+    engine->ca_certificate = options->ca_certificate;
+    engine->check_certificate = options->check_certificate;
+    engine->auto_file_renaming = options->auto_file_renaming;
+    engine->proceed = options->proceed;
+    engine->features_off = (uint32_t)options->features_off;
+    if (options->log) {
+        engine->log_level = (enum haul_log_level)options->log_level;
+        engine->log = report_log;
+        engine->log_context = &app->report;
+    }
+}
+
+/* A line of --dry-run: URL, status, size and name, with tabs between; "-" for what is unknown. */
+static void list_download(struct app *app, const struct haul_result *result)
+{
+    struct text *listing = &app->listing;
+
+    if (result->http_status == 0)
+        return;
+    format_url(listing, span_of(result->final_url));
+    text_printf(listing, "\t%d\t", result->http_status);
+    if (result->status == HAUL_OK && result->total != UINT64_MAX)
+        text_printf(listing, "%llu", (unsigned long long)result->total);
+    else
+        text_add_char(listing, '-');
+    text_add_char(listing, '\t');
+    if (result->status == HAUL_OK && result->name[0] != '\0')
+        text_add_escaped(listing, span_of(result->name));
+    else
+        text_add_char(listing, '-');
+    text_add_char(listing, '\n');
+}
+
+static void download_done(haul_download *download, void *user)
+{
+    struct job *job = user;
+    struct app *app = job->owner;
+    struct haul_result result = {0};
+
+    haul_download_result(download, &result);
+    if (app->options.dry_run)
+        list_download(app, &result);
+    if (!app->options.dry_run || result.status != HAUL_OK)
+        report_result(&app->report, &result, input_name(app->input), job->line);
+    else
+        report_listed(&app->report);
+    free(job);
+}
+
+static void draw_download(void *context, const struct haul_progress *download)
+{
+    struct app *app = context;
+    struct job *job = download->user;
+
+    progress_add(&app->progress, download, &job->meter);
+}
+
+static void draw(struct app *app)
+{
+    uint64_t now_ns = clock_ns();
+    struct haul_stats stats = {.size = sizeof(stats)};
+
+    if (signals.continued) {
+        signals.continued = 0;
+        progress_forget(&app->progress);
+    }
+    if (!progress_due(&app->progress, now_ns))
+        return;
+    haul_engine_stats(app->engine, &stats);
+    progress_begin(&app->progress, now_ns, &stats);
+    haul_each_active(app->engine, draw_download, app);
+    progress_draw(&app->progress, &stats);
+}
+
+static void stop(struct app *app)
+{
+    struct haul_stats stats = {.size = sizeof(stats)};
+
+    app->state = APP_STOPPING;
+    haul_engine_stats(app->engine, &stats);
+    if (!stats.source_ended)
+        report_work_left(&app->report);
+    haul_cancel_all(app->engine);
+}
+
+static void flush(struct app *app)
+{
+    struct haul_error error = {0};
+
+    report_flush(&app->report);
+    if (app->listing.len > 0 && !app->listing_failed &&
+        !output_write(STDOUT_FILENO, text_span(&app->listing))) {
+        app->listing_failed = true;
+        error_set(&error, HAUL_FILE_IO, errno, "can't write to standard output");
+        report_failure(&app->report, &error);
+        if (app->state == APP_RUNNING)
+            stop(app);
+    }
+    text_clear(&app->listing);
+}
+
+static int loop(struct app *app)
+{
+    for (;;) {
+        int left = haul_run(app->engine, app->report.progress ? TICK_MS : -1);
+
+        if (signals.stops > 0 && app->state == APP_RUNNING && left > 0) {
+            report_say(&app->report, "stopping; once more to leave at once");
+            stop(app);
+        }
+        flush(app);
+        if (app->report.progress)
+            draw(app);
+        if (left <= 0)
+            return left;
+    }
+}
+
+/* Everything that may fail before the first download. */
+static bool app_start(struct app *app, struct haul_error *error)
+{
+    struct haul_options engine;
+    struct input_options input = {
+        .options = &app->options, .report = &app->report, .done = download_done, .owner = app};
+    struct haul_source source = {.size = sizeof(source), .next = input_next};
+
+    if (app->options.log && !report_open_log(&app->report, app->options.log,
+                                             (enum haul_log_level)app->options.log_level, error))
+        return false;
+    app->input = input_create(&input, error);
+    if (!app->input)
+        return false;
+    engine_options(app, &engine);
+    app->engine = haul_engine_create(&engine, error);
+    if (!app->engine)
+        return false;
+    source.context = app->input;
+    haul_set_source(app->engine, &source);
+    return true;
+}
+
+static int app_run(struct app *app)
+{
+    struct haul_error error = {0};
+    int left;
+
+    app->started_ns = clock_ns();
+    set_display(app);
+    if (!check_options(&app->options, &error) || !app_start(app, &error)) {
+        report_fatal(&app->report, &error);
+        return haul_status_exit(error.status);
+    }
+    handle_signals(app->engine);
+    left = loop(app);
+    unhandle_signals();
+    haul_engine_destroy(app->engine);
+    app->engine = NULL;
+    if (left < 0) {
+        error_set(&error, HAUL_FAILED, -left, "the kernel's ring failed");
+        report_failure(&app->report, &error);
+    }
+    flush(app);
+    report_summary(&app->report, clock_ns() - app->started_ns);
+    return report_exit_status(&app->report);
+}
+
+static void app_finish(struct app *app)
+{
+    haul_engine_destroy(app->engine);
+    input_destroy(app->input);
+    if (app->report.progress)
+        progress_end(&app->progress);
+    report_free(&app->report);
+    text_free(&app->listing);
+    options_free(&app->options);
+}
+
+static bool print(struct text *text)
+{
+    bool printed = !text->failed && output_write(STDOUT_FILENO, text_span(text));
+
+    text_free(text);
+    return printed;
+}
+
+static void complain(const char *line)
+{
+    struct text text = {0};
+
+    text_printf(&text, "%s\n", line);
+    (void)output_write(STDERR_FILENO, text_span(&text));
+    text_free(&text);
+}
+
+/* What needs no engine. True: it has been said, and *status is what to exit with. */
+static bool answer_at_once(const struct options *options, int *status)
+{
+    struct text text = {0};
+
+    if (options->help)
+        options_help(&text);
+    else if (options->version)
+        text_printf(&text, "%s\n", haul_versions());
+    else if (options->url_count == 0 && !options->input_file) {
+        complain("Usage: haul [OPTION]... URL...   or   haul [OPTION]... -i FILE\n"
+                 "haul --help explains the options.");
+        *status = haul_status_exit(HAUL_BAD_OPTION);
+        return true;
+    } else {
+        return false;
+    }
+    *status = print(&text) ? 0 : haul_status_exit(HAUL_FILE_IO);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct app app = {.state = APP_RUNNING, .report.log_fd = -1};
+    struct haul_error error = {0};
+    int status;
+
+    prepare_process();
+    if (!options_init(&app.options) || !options_parse(&app.options, argc, argv, &error)) {
+        struct text line = {0};
+
+        text_printf(&line, "haul: %s", error.text[0] != '\0' ? error.text : "out of memory");
+        complain(text_span(&line).data);
+        text_free(&line);
+        status = haul_status_exit(error.status != HAUL_OK ? error.status : HAUL_OUT_OF_MEMORY);
+    } else if (!answer_at_once(&app.options, &status)) {
+        status = app_run(&app);
+    }
+    app_finish(&app);
+    return status;
+}

@@ -1,0 +1,825 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The table of options, and what is made of it. A row says where its value goes: an offset into
+ * struct options, or into struct download_options where a single download may have it too. What
+ * the types put there:
+ *
+ *   FLAG bool, NUMBER uint64_t, SECONDS uint64_t (milliseconds), TEXT char * (owned),
+ *   LIST struct string_list, CHOICE and SET uint64_t (of struct option_choice; SET: ORed)
+ *
+ * Rows stand in the order of --help; groups must not be split.
+ */
+#include "cli/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+
+enum option_type {
+    OPTION_FLAG,
+    OPTION_NUMBER,
+    OPTION_SECONDS,
+    OPTION_TEXT,
+    OPTION_LIST,
+    OPTION_CHOICE,
+    OPTION_SET
+};
+
+enum option_scope {
+    SCOPE_COMMAND,
+    SCOPE_ENGINE,
+    SCOPE_DOWNLOAD /* the offset is one into struct download_options */
+};
+
+enum option_group {
+    GROUP_INPUT,
+    GROUP_OUTPUT,
+    GROUP_PACE,
+    GROUP_TROUBLE,
+    GROUP_HTTP,
+    GROUP_DISPLAY,
+    GROUP_HIDDEN
+};
+
+static const char *const group_titles[] = {
+    [GROUP_INPUT] = "What to download",
+    [GROUP_OUTPUT] = "Where it goes",
+    [GROUP_PACE] = "How much at once",
+    [GROUP_TROUBLE] = "When it doesn't work at once",
+    [GROUP_HTTP] = "HTTP and TLS",
+    [GROUP_DISPLAY] = "What is said",
+    [GROUP_HIDDEN] = NULL,
+};
+
+struct option_choice {
+    const char *name; /* NULL ends a list of them */
+    uint64_t value;
+};
+
+static const struct option_choice log_levels[] = {
+    {"debug", HAUL_LOG_DEBUG}, {"info", HAUL_LOG_INFO},   {"notice", HAUL_LOG_NOTICE},
+    {"warn", HAUL_LOG_WARN},   {"error", HAUL_LOG_ERROR}, {NULL, 0},
+};
+
+static const struct option_choice features[] = {
+    {"single-issuer", HAUL_FEATURE_SINGLE_ISSUER},
+    {"defer-taskrun", HAUL_FEATURE_DEFER_TASKRUN},
+    {"coop-taskrun", HAUL_FEATURE_COOP_TASKRUN},
+    {"rename-noreplace", HAUL_FEATURE_RENAME_NOREPLACE},
+    {NULL, 0},
+};
+
+struct option_row {
+    const char *name;
+    char letter; /* 0: none */
+    enum option_type type;
+    enum option_scope scope;
+    enum option_group group;
+    size_t offset;
+    uint64_t min; /* NUMBER: itself; SECONDS: milliseconds; TEXT, LIST: bytes */
+    uint64_t max; /* NUMBER, SECONDS */
+    const struct option_choice *choices;
+    const char *placeholder; /* of the value */
+    const char *standard;    /* parsed first of all; NULL: leave it zero */
+    const char *help;        /* --help adds the standard to it */
+};
+
+#define COMMAND(field)  .scope = SCOPE_COMMAND, .offset = offsetof(struct options, field)
+#define ENGINE(field)   .scope = SCOPE_ENGINE, .offset = offsetof(struct options, field)
+#define DOWNLOAD(field) .scope = SCOPE_DOWNLOAD, .offset = offsetof(struct download_options, field)
+
+enum { DAY_MS = 24 * 60 * 60 * 1000, DOWNLOADS_MAX = 100000, TRIES_MAX = 1000000 };
+
+static const struct option_row rows[] = {
+    {.name = "input-file",
+     .letter = 'i',
+     .type = OPTION_TEXT,
+     .group = GROUP_INPUT,
+     COMMAND(input_file),
+     .min = 1,
+     .placeholder = "FILE",
+     .help = "read URLs from FILE, one a line; - is standard input"},
+    {.name = "dry-run",
+     .type = OPTION_FLAG,
+     .group = GROUP_INPUT,
+     COMMAND(dry_run),
+     .help = "only ask the servers: print URL, status, size and name"},
+    {.name = "dir",
+     .letter = 'd',
+     .type = OPTION_TEXT,
+     .group = GROUP_OUTPUT,
+     DOWNLOAD(dir),
+     .min = 1,
+     .placeholder = "DIR",
+     .help = "directory for the files [the current one]"},
+    {.name = "out",
+     .letter = 'o',
+     .type = OPTION_TEXT,
+     .group = GROUP_OUTPUT,
+     DOWNLOAD(out),
+     .min = 1,
+     .placeholder = "FILE",
+     .help = "name of the file, if there is one URL; - is standard output"},
+    {.name = "continue",
+     .letter = 'c',
+     .type = OPTION_FLAG,
+     .group = GROUP_OUTPUT,
+     ENGINE(proceed),
+     .help = "continue partial files of other programs (haul's own are always continued)"},
+    {.name = "auto-file-renaming",
+     .type = OPTION_FLAG,
+     .group = GROUP_OUTPUT,
+     ENGINE(auto_file_renaming),
+     .standard = "true",
+     .help = "a name that is taken: use name.1, name.2 ..."},
+    {.name = "discard",
+     .type = OPTION_FLAG,
+     .group = GROUP_OUTPUT,
+     DOWNLOAD(discard),
+     .help = "count the bytes and throw them away"},
+    {.name = "max-concurrent-downloads",
+     .letter = 'j',
+     .type = OPTION_NUMBER,
+     .group = GROUP_PACE,
+     ENGINE(downloads_max),
+     .min = 1,
+     .max = DOWNLOADS_MAX,
+     .placeholder = "N",
+     .standard = "64",
+     .help = "downloads at once"},
+    {.name = "max-connection-per-server",
+     .letter = 'x',
+     .type = OPTION_NUMBER,
+     .group = GROUP_PACE,
+     ENGINE(connections_per_host),
+     .min = 1,
+     .max = DOWNLOADS_MAX,
+     .placeholder = "N",
+     .help = "connections to one server, over all downloads [up to 6, as it bears them]"},
+    {.name = "wait",
+     .type = OPTION_SECONDS,
+     .group = GROUP_PACE,
+     ENGINE(wait_ms),
+     .max = DAY_MS,
+     .placeholder = "SEC",
+     .standard = "0",
+     .help = "between two requests to one server"},
+    {.name = "random-wait",
+     .type = OPTION_FLAG,
+     .group = GROUP_PACE,
+     ENGINE(random_wait),
+     .help = "vary that from 0.5 to 1.5 times"},
+    {.name = "max-tries",
+     .letter = 'm',
+     .type = OPTION_NUMBER,
+     .group = GROUP_TROUBLE,
+     ENGINE(tries_max),
+     .max = TRIES_MAX,
+     .placeholder = "N",
+     .standard = "5",
+     .help = "tries for a download; 0: no limit"},
+    {.name = "retry-wait",
+     .type = OPTION_SECONDS,
+     .group = GROUP_TROUBLE,
+     ENGINE(retry_wait_ms),
+     .max = DAY_MS,
+     .placeholder = "SEC",
+     .standard = "1",
+     .help = "before the second try; doubles each time, up to 60"},
+    {.name = "timeout",
+     .letter = 't',
+     .type = OPTION_SECONDS,
+     .group = GROUP_TROUBLE,
+     ENGINE(timeout_ms),
+     .min = 100,
+     .max = DAY_MS,
+     .placeholder = "SEC",
+     .standard = "60",
+     .help = "give a connection up after this long without a byte"},
+    {.name = "connect-timeout",
+     .type = OPTION_SECONDS,
+     .group = GROUP_TROUBLE,
+     ENGINE(connect_timeout_ms),
+     .min = 100,
+     .max = DAY_MS,
+     .placeholder = "SEC",
+     .standard = "15",
+     .help = "for the name, the connection and the TLS handshake, each"},
+    {.name = "header",
+     .type = OPTION_LIST,
+     .group = GROUP_HTTP,
+     DOWNLOAD(headers),
+     .min = 1,
+     .placeholder = "TEXT",
+     .help = "send \"Name: value\" too; may be given several times"},
+    {.name = "user-agent",
+     .letter = 'U',
+     .type = OPTION_TEXT,
+     .group = GROUP_HTTP,
+     DOWNLOAD(user_agent),
+     .placeholder = "TEXT",
+     .help = "what haul says it is [haul/" HAUL_VERSION "]"},
+    {.name = "ca-certificate",
+     .type = OPTION_TEXT,
+     .group = GROUP_HTTP,
+     ENGINE(ca_certificate),
+     .min = 1,
+     .placeholder = "FILE",
+     .help = "PEM file of the authorities to trust [the system's]"},
+    {.name = "check-certificate",
+     .type = OPTION_FLAG,
+     .group = GROUP_HTTP,
+     ENGINE(check_certificate),
+     .standard = "true",
+     .help = "accept a server only with a valid certificate"},
+    {.name = "quiet",
+     .letter = 'q',
+     .type = OPTION_FLAG,
+     .group = GROUP_DISPLAY,
+     COMMAND(quiet),
+     .help = "say nothing"},
+    {.name = "log",
+     .letter = 'l',
+     .type = OPTION_TEXT,
+     .group = GROUP_DISPLAY,
+     COMMAND(log),
+     .min = 1,
+     .placeholder = "FILE",
+     .help = "append what happens to FILE; - is standard output"},
+    {.name = "log-level",
+     .type = OPTION_CHOICE,
+     .group = GROUP_DISPLAY,
+     COMMAND(log_level),
+     .choices = log_levels,
+     .placeholder = "LEVEL",
+     .standard = "debug",
+     .help = "how much of it: debug, info, notice, warn or error"},
+    {.name = "help",
+     .letter = 'h',
+     .type = OPTION_FLAG,
+     .group = GROUP_DISPLAY,
+     COMMAND(help),
+     .help = "print this and exit"},
+    {.name = "version",
+     .letter = 'v',
+     .type = OPTION_FLAG,
+     .group = GROUP_DISPLAY,
+     COMMAND(version),
+     .help = "print the version and exit"},
+    {.name = "kernel-features-off",
+     .type = OPTION_SET,
+     .group = GROUP_HIDDEN,
+     ENGINE(features_off),
+     .choices = features,
+     .placeholder = "NAME,NAME",
+     .help = ""},
+};
+
+/* Where an option was given, and so how people are told its name. */
+enum option_place { PLACE_ARGUMENT, PLACE_LINE };
+
+static const struct option_row *row_named(struct span name)
+{
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (span_equal(name, span_of(rows[i].name)))
+            return &rows[i];
+    return NULL;
+}
+
+static const struct option_row *row_lettered(char letter)
+{
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].letter == letter && letter != '\0')
+            return &rows[i];
+    return NULL;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+enum { NAME_BYTES_MAX = 32 };
+
+/* How many characters must be changed, added, left out or swapped to make b of a. */
+static size_t distance(struct span a, struct span b)
+{
+    size_t d[NAME_BYTES_MAX + 1][NAME_BYTES_MAX + 1];
+
+    if (a.len > NAME_BYTES_MAX || b.len > NAME_BYTES_MAX)
+        return SIZE_MAX;
+    for (size_t i = 0; i <= a.len; i++) {
+        for (size_t j = 0; j <= b.len; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            d[i][j] = smaller(smaller(d[i - 1][j], d[i][j - 1]) + 1,
+                              d[i - 1][j - 1] + (a.data[i - 1] != b.data[j - 1]));
+            if (i > 1 && j > 1 && a.data[i - 1] == b.data[j - 2] && a.data[i - 2] == b.data[j - 1])
+                d[i][j] = smaller(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[a.len][b.len];
+}
+
+/* The option that was probably meant, or NULL. */
+static const struct option_row *row_nearest(struct span name, enum option_place place)
+{
+    const struct option_row *nearest = NULL;
+    size_t least = name.len / 3 + 1;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t d = distance(name, span_of(rows[i].name));
+
+        if (rows[i].group == GROUP_HIDDEN || d > least || (nearest && d == least))
+            continue;
+        if (place == PLACE_LINE && rows[i].scope != SCOPE_DOWNLOAD)
+            continue;
+        nearest = &rows[i];
+        least = d;
+    }
+    return nearest;
+}
+
+static const char *dashes(enum option_place place)
+{
+    return place == PLACE_ARGUMENT ? "--" : "";
+}
+
+static bool no_such_option(struct span name, enum option_place place, struct haul_error *error)
+{
+    const struct option_row *nearest = row_nearest(name, place);
+    struct text shown = {0};
+
+    text_add_escaped(&shown, name);
+    if (nearest)
+        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: no such option; did you mean %s%s?",
+                  dashes(place), text_span(&shown).data, dashes(place), nearest->name);
+    else
+        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: no such option%s", dashes(place),
+                  text_span(&shown).data,
+                  place == PLACE_ARGUMENT ? "; haul --help lists them" : " of a download");
+    text_free(&shown);
+    return false;
+}
+
+/* "60" or "0.1". */
+static void add_seconds(struct text *text, uint64_t ms)
+{
+    text_printf(text, "%llu", (unsigned long long)(ms / 1000));
+    if (ms % 1000 != 0)
+        text_printf(text, ms % 100 == 0 ? ".%llu" : ".%03llu",
+                    (unsigned long long)(ms % 100 == 0 ? ms % 1000 / 100 : ms % 1000));
+}
+
+static void add_expected(struct text *text, const struct option_row *row)
+{
+    switch (row->type) {
+    case OPTION_FLAG:
+        text_printf(text, "true or false");
+        break;
+    case OPTION_NUMBER:
+        text_printf(text, "a number from %llu to %llu", (unsigned long long)row->min,
+                    (unsigned long long)row->max);
+        break;
+    case OPTION_SECONDS:
+        text_printf(text, "a number of seconds from ");
+        add_seconds(text, row->min);
+        text_printf(text, " to ");
+        add_seconds(text, row->max);
+        break;
+    case OPTION_TEXT:
+    case OPTION_LIST:
+        text_printf(text, "%s=%s", row->name, row->placeholder);
+        break;
+    case OPTION_CHOICE:
+    case OPTION_SET:
+        for (const struct option_choice *choice = row->choices; choice->name; choice++)
+            text_printf(text, "%s%s",
+                        choice == row->choices ? ""
+                        : choice[1].name       ? ", "
+                                               : " or ",
+                        choice->name);
+        break;
+    }
+}
+
+/* value NULL: there is none. */
+static bool bad_value(const struct option_row *row, enum option_place place,
+                      const struct span *value, struct haul_error *error)
+{
+    struct text shown = {0};
+    struct text expected = {0};
+
+    add_expected(&expected, row);
+    if (value)
+        text_add_escaped(&shown, *value);
+    if (!value || value->len == 0)
+        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: a value is missing; expected %s", dashes(place),
+                  row->name, text_span(&expected).data);
+    else
+        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: \"%.80s\" won't do; expected %s", dashes(place),
+                  row->name, text_span(&shown).data, text_span(&expected).data);
+    text_free(&shown);
+    text_free(&expected);
+    return false;
+}
+
+static bool parse_seconds(struct span value, uint64_t *ms)
+{
+    struct span rest = value;
+    struct span whole = span_cut(&rest, '.');
+    bool has_point = whole.len < value.len;
+    uint64_t scale = 100;
+    uint64_t seconds = 0;
+
+    if (whole.len == 0 ? rest.len == 0 : !span_to_u64(whole, &seconds))
+        return false;
+    if ((has_point && rest.len == 0) || __builtin_mul_overflow(seconds, 1000U, ms))
+        return false;
+    for (size_t i = 0; i < rest.len; i++, scale /= 10) {
+        if (rest.data[i] < '0' || rest.data[i] > '9' ||
+            __builtin_add_overflow(*ms, (uint64_t)(rest.data[i] - '0') * scale, ms))
+            return false;
+    }
+    return true;
+}
+
+static bool parse_flag(struct span value, bool *flag)
+{
+    *flag = span_equal(value, SPAN("true"));
+    return *flag || span_equal(value, SPAN("false"));
+}
+
+static bool parse_choice(const struct option_row *row, struct span value, uint64_t *chosen)
+{
+    for (const struct option_choice *choice = row->choices; choice->name; choice++) {
+        if (!span_equal(value, span_of(choice->name)))
+            continue;
+        *chosen |= choice->value;
+        return true;
+    }
+    return false;
+}
+
+static bool out_of_memory(struct haul_error *error)
+{
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    return false;
+}
+
+static bool set_text(char **field, struct span value, struct haul_error *error)
+{
+    char *copy = alloc_copy(value.data, value.len);
+
+    if (!copy)
+        return out_of_memory(error);
+    free(*field);
+    *field = copy;
+    return true;
+}
+
+static bool list_add(struct string_list *list, struct span value, struct haul_error *error)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 4;
+        char **items = alloc_grow(list->items, capacity, sizeof(char *));
+
+        if (!items)
+            return out_of_memory(error);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count] = NULL;
+    if (!set_text(&list->items[list->count], value, error))
+        return false;
+    list->count++;
+    return true;
+}
+
+/* What a number's bounds and a choice's names allow goes to *number. */
+static bool parse_number(const struct option_row *row, struct span value, uint64_t *number)
+{
+    struct span rest = value;
+
+    switch (row->type) {
+    case OPTION_NUMBER:
+        return span_to_u64(value, number) && *number >= row->min && *number <= row->max;
+    case OPTION_SECONDS:
+        return parse_seconds(value, number) && *number >= row->min && *number <= row->max;
+    case OPTION_CHOICE:
+        *number = 0;
+        return parse_choice(row, value, number);
+    case OPTION_SET:
+        *number = 0;
+        do {
+            if (!parse_choice(row, span_cut(&rest, ','), number))
+                return false;
+        } while (rest.len > 0);
+        return true;
+    case OPTION_FLAG:
+    case OPTION_TEXT:
+    case OPTION_LIST:
+        break;
+    }
+    UNREACHABLE();
+}
+
+/* value NULL: there is none, which only a flag can bear. */
+static bool option_set(const struct option_row *row, void *base, const struct span *value,
+                       enum option_place place, struct haul_error *error)
+{
+    void *field = (char *)base + row->offset;
+    uint64_t number;
+    bool flag = true;
+
+    switch (row->type) {
+    case OPTION_FLAG:
+        if (value && !parse_flag(*value, &flag))
+            return bad_value(row, place, value, error);
+        *(bool *)field = flag;
+        return true;
+    case OPTION_TEXT:
+    case OPTION_LIST:
+        if (!value || value->len < row->min)
+            return bad_value(row, place, value, error);
+        return row->type == OPTION_TEXT ? set_text(field, *value, error)
+                                        : list_add(field, *value, error);
+    case OPTION_NUMBER:
+    case OPTION_SECONDS:
+    case OPTION_CHOICE:
+    case OPTION_SET:
+        if (!value || !parse_number(row, *value, &number))
+            return bad_value(row, place, value, error);
+        *(uint64_t *)field = number;
+        return true;
+    }
+    UNREACHABLE();
+}
+
+static void *base_of(const struct option_row *row, struct options *options)
+{
+    return row->scope == SCOPE_DOWNLOAD ? (void *)&options->download : (void *)options;
+}
+
+bool options_init(struct options *options)
+{
+    *options = (struct options){0};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct span value = span_of(rows[i].standard);
+        struct haul_error error = {0};
+
+        if (!rows[i].standard)
+            continue;
+        if (option_set(&rows[i], base_of(&rows[i], options), &value, PLACE_ARGUMENT, &error))
+            continue;
+        CHECK(error.status == HAUL_OUT_OF_MEMORY);
+        return false;
+    }
+    return true;
+}
+
+static void list_free(struct string_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct string_list){0};
+}
+
+static void fields_free(void *base, bool of_download)
+{
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        void *field = (char *)base + rows[i].offset;
+
+        if ((rows[i].scope == SCOPE_DOWNLOAD) != of_download)
+            continue;
+        if (rows[i].type == OPTION_TEXT)
+            free(*(char **)field);
+        else if (rows[i].type == OPTION_LIST)
+            list_free(field);
+    }
+}
+
+void options_free(struct options *options)
+{
+    fields_free(options, false);
+    fields_free(&options->download, true);
+    free(options->urls);
+    *options = (struct options){0};
+}
+
+void download_options_free(struct download_options *download)
+{
+    fields_free(download, true);
+    *download = (struct download_options){0};
+}
+
+bool download_options_set(struct download_options *download, struct span line,
+                          struct haul_error *error)
+{
+    struct span rest = line;
+    struct span name = span_cut(&rest, '=');
+    bool has_value = name.len < line.len;
+    struct span value = span_trim(rest);
+    const struct option_row *row;
+
+    name = span_trim(name);
+    row = row_named(name);
+    if (!row)
+        return no_such_option(name, PLACE_LINE, error);
+    if (row->scope != SCOPE_DOWNLOAD) {
+        error_set(error, HAUL_BAD_OPTION, 0,
+                  "%s: can't be set for a single download; use --%s for all of them", row->name,
+                  row->name);
+        return false;
+    }
+    return option_set(row, download, has_value ? &value : NULL, PLACE_LINE, error);
+}
+
+/* The option whose name begins so, if there is but one. */
+static const struct option_row *row_prefixed(struct span prefix, struct haul_error *error)
+{
+    const struct option_row *found = NULL;
+    struct text names = {0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct span name = span_of(rows[i].name);
+
+        if (rows[i].group == GROUP_HIDDEN || prefix.len == 0 ||
+            !span_equal(span_sub(name, 0, prefix.len), prefix))
+            continue;
+        found = &rows[i];
+        text_printf(&names, "%s--%s", count++ > 0 ? ", " : "", rows[i].name);
+    }
+    if (count == 0)
+        no_such_option(prefix, PLACE_ARGUMENT, error);
+    if (count > 1) {
+        error_set(error, HAUL_BAD_OPTION, 0, "--%.*s could be any of %s", SPAN_ARG(prefix),
+                  text_span(&names).data);
+        found = NULL;
+    }
+    text_free(&names);
+    return found;
+}
+
+/* What is left of argv. */
+struct arguments {
+    char **next;
+    char **end;
+};
+
+/* "--name", "--name=value", or "--name value". */
+static bool parse_long(struct options *options, struct span text, struct arguments *left,
+                       struct haul_error *error)
+{
+    struct span value = text;
+    struct span name = span_cut(&value, '=');
+    bool has_value = name.len < text.len;
+    const struct option_row *row = row_named(name);
+
+    if (!row)
+        row = row_prefixed(name, error);
+    if (!row)
+        return false;
+    if (!has_value && row->type != OPTION_FLAG && left->next < left->end) {
+        value = span_of(*left->next++);
+        has_value = true;
+    }
+    return option_set(row, base_of(row, options), has_value ? &value : NULL, PLACE_ARGUMENT, error);
+}
+
+/* Letters behind one dash: flags, the last of which may be an option with a value: "-qj4". */
+static bool parse_letters(struct options *options, struct span text, struct arguments *left,
+                          struct haul_error *error)
+{
+    while (text.len > 0) {
+        const struct option_row *row = row_lettered(text.data[0]);
+        struct span value = span_sub(text, 1, text.len);
+        bool has_value = value.len > 0;
+        bool flag;
+
+        if (!row) {
+            struct text shown = {0};
+
+            text_add_escaped(&shown, text);
+            error_set(error, HAUL_BAD_OPTION, 0, "-%s: no such option; haul --help lists them",
+                      text_span(&shown).data);
+            text_free(&shown);
+            return false;
+        }
+        if (row->type == OPTION_FLAG && !parse_flag(value, &flag)) {
+            if (!option_set(row, base_of(row, options), NULL, PLACE_ARGUMENT, error))
+                return false;
+            text = value;
+            continue;
+        }
+        if (!has_value && left->next < left->end) {
+            value = span_of(*left->next++);
+            has_value = true;
+        }
+        return option_set(row, base_of(row, options), has_value ? &value : NULL, PLACE_ARGUMENT,
+                          error);
+    }
+    return true;
+}
+
+bool options_parse(struct options *options, int argc, char **argv, struct haul_error *error)
+{
+    struct arguments left = {.next = argv + (argc > 0), .end = argv + argc};
+    bool only_urls = false;
+
+    options->urls = alloc_zeroed(((size_t)argc + 1) * sizeof(*options->urls));
+    if (!options->urls)
+        return out_of_memory(error);
+    while (left.next < left.end) {
+        struct span argument = span_of(*left.next++);
+        bool parsed = true;
+
+        if (only_urls || argument.len < 2 || argument.data[0] != '-')
+            options->urls[options->url_count++] = argument.data;
+        else if (argument.data[1] != '-')
+            parsed = parse_letters(options, span_sub(argument, 1, argument.len), &left, error);
+        else if (argument.len == 2)
+            only_urls = true;
+        else
+            parsed = parse_long(options, span_sub(argument, 2, argument.len), &left, error);
+        if (!parsed)
+            return false;
+    }
+    return true;
+}
+
+enum { HELP_COLUMNS = 80, HELP_INDENT = 26 };
+
+/* Words of `words`, wrapped, from the column where the line stands now. */
+static void add_wrapped(struct text *text, size_t column, struct span words)
+{
+    while (words.len > 0) {
+        struct span word = span_cut(&words, ' ');
+
+        if (column + 1 + word.len > HELP_COLUMNS) {
+            text_printf(text, "\n%*s", HELP_INDENT, "");
+            column = HELP_INDENT;
+        } else if (column > HELP_INDENT) {
+            text_add_char(text, ' ');
+            column++;
+        }
+        text_add(text, word);
+        column += word.len;
+    }
+    text_add_char(text, '\n');
+}
+
+static void add_row_help(struct text *text, const struct option_row *row)
+{
+    size_t start = text->len;
+    struct text words = {0};
+    size_t column;
+
+    if (row->letter)
+        text_printf(text, "  -%c, --%s", row->letter, row->name);
+    else
+        text_printf(text, "      --%s", row->name);
+    if (row->placeholder)
+        text_printf(text, "=%s", row->placeholder);
+    else if (row->standard)
+        text_printf(text, "[=true|false]");
+    text_printf(&words, "%s", row->help);
+    if (row->standard)
+        text_printf(&words, " [%s]", row->standard);
+    column = text->len - start;
+    if (column + 2 > HELP_INDENT)
+        text_printf(text, "\n%*s", HELP_INDENT, "");
+    else
+        text_printf(text, "%*s", (int)(HELP_INDENT - column), "");
+    add_wrapped(text, HELP_INDENT, text_span(&words));
+    text_free(&words);
+}
+
+void options_help(struct text *text)
+{
+    const char *title = NULL;
+
+    text_printf(text, "Usage: haul [OPTION]... URL...\n"
+                      "       haul [OPTION]... -i FILE\n"
+                      "Downloads many files at once over HTTP and HTTPS.\n");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].group == GROUP_HIDDEN)
+            continue;
+        if (group_titles[rows[i].group] != title) {
+            title = group_titles[rows[i].group];
+            text_printf(text, "\n%s:\n", title);
+        }
+        add_row_help(text, &rows[i]);
+    }
+    text_printf(text, "\nIn a list (-i), indented lines below a URL are options of that download");
+    for (size_t i = 0, shown = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].scope == SCOPE_DOWNLOAD)
+            text_printf(text, "%s%s=", shown++ == 0 ? ":\n" : ", ", rows[i].name);
+    text_printf(text, ".\nExit status: 0 if all went well, else that of aria2c.\n");
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Lines for people wait in `pending` until the loop has turned once: ten thousand small files a
+ * second must not be as many writes. Lines of the log are written at once, for they matter most
+ * when the process dies. Whatever comes from servers or lists is escaped before it is shown.
+ */
+#include "cli/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/wheel.h"
+#include "cli/format.h"
+#include "cli/output.h"
+
+enum { PENDING_BYTES_MAX = 64 * 1024 };
+
+#define RED   "\x1b[31m"
+#define GREEN "\x1b[32m"
+#define PLAIN "\x1b[0m"
+
+void report_init(struct report *report, int fd, bool quiet, bool color)
+{
+    *report = (struct report){.fd = fd, .quiet = quiet, .color = color, .log_fd = -1};
+}
+
+void report_free(struct report *report)
+{
+    report_flush(report);
+    if (report->log_fd > STDERR_FILENO)
+        close(report->log_fd);
+    text_free(&report->pending);
+    text_free(&report->line);
+    report->log_fd = -1;
+}
+
+bool report_open_log(struct report *report, const char *path, enum haul_log_level level,
+                     struct haul_error *error)
+{
+    report->log_level = level;
+    if (strcmp(path, "-") == 0) {
+        report->log_fd = STDOUT_FILENO;
+        return true;
+    }
+    report->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+    if (report->log_fd >= 0)
+        return true;
+    error_set(error, HAUL_CREATE, errno, "can't open the log %s", path);
+    return false;
+}
+
+static const char *level_name(enum haul_log_level level)
+{
+    switch (level) {
+    case HAUL_LOG_NONE:
+        break;
+    case HAUL_LOG_ERROR:
+        return "ERROR";
+    case HAUL_LOG_WARN:
+        return "WARN";
+    case HAUL_LOG_NOTICE:
+        return "NOTICE";
+    case HAUL_LOG_INFO:
+        return "INFO";
+    case HAUL_LOG_DEBUG:
+        return "DEBUG";
+    }
+    return "";
+}
+
+void report_log(void *context, enum haul_log_level level, const char *line)
+{
+    struct report *report = context;
+    struct text text = {0};
+    struct timespec now;
+    struct tm utc;
+
+    if (report->log_fd < 0 || level == HAUL_LOG_NONE || level > report->log_level)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    text_printf(&text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-6s %s\n", utc.tm_year + 1900,
+                utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                (int)(now.tv_nsec / NS_PER_MS), level_name(level), line);
+    /* A log that can't be written must not stop the downloads. */
+    if (!text.failed)
+        (void)output_write(report->log_fd, text_span(&text));
+    text_free(&text);
+}
+
+/* Shows one line, coloured up to its first ':'. */
+static void show(struct report *report, struct span line, const char *color)
+{
+    struct text shown = {0};
+    size_t head = span_find(line, ':');
+
+    if (color && report->color) {
+        text_printf(&shown, "%s", color);
+        text_add(&shown, span_sub(line, 0, head));
+        text_printf(&shown, PLAIN);
+        line = span_sub(line, head, line.len);
+    }
+    text_add(&shown, line);
+    if (report->progress) {
+        progress_say(report->progress, text_span(&shown));
+    } else {
+        text_add(&report->pending, text_span(&shown));
+        text_add_char(&report->pending, '\n');
+        if (report->pending.len > PENDING_BYTES_MAX)
+            report_flush(report);
+    }
+    text_free(&shown);
+}
+
+/* What report->line has come to: to the log, and to people. */
+static void end_line(struct report *report, enum haul_log_level level, const char *color)
+{
+    if (report->line.failed)
+        return;
+    report_log(report, level, text_span(&report->line).data);
+    if (!report->quiet)
+        show(report, text_span(&report->line), color);
+}
+
+void report_say(struct report *report, const char *line)
+{
+    text_clear(&report->line);
+    text_add(&report->line, span_of(line));
+    end_line(report, HAUL_LOG_NOTICE, NULL);
+}
+
+void report_fatal(struct report *report, const struct haul_error *error)
+{
+    text_clear(&report->line);
+    text_printf(&report->line, "haul: ");
+    text_add_escaped(&report->line, span_of(error->text));
+    if (report->line.failed)
+        return;
+    report_log(report, HAUL_LOG_ERROR, text_span(&report->line).data);
+    show(report, text_span(&report->line), RED);
+}
+
+/* What people can do about it, NULL where there is nothing short to say. */
+static const char *advice(enum haul_status status)
+{
+    switch (status) {
+    case HAUL_CERTIFICATE:
+        return "--ca-certificate=FILE names an authority to trust";
+    case HAUL_TIMEOUT:
+        return "--timeout=SEC waits longer";
+    case HAUL_EXISTS:
+        return "--auto-file-renaming would give it another name";
+    case HAUL_CANNOT_RESUME:
+        return "remove the partial file to start over";
+    case HAUL_UNAUTHORIZED:
+        return "https://USER:PASSWORD@... or --header logs in";
+    case HAUL_BUSY:
+        return "try later, or with -x 1 and --wait";
+    case HAUL_OK:
+    case HAUL_FAILED:
+    case HAUL_OUT_OF_MEMORY:
+    case HAUL_NO_IO_URING:
+    case HAUL_TLS:
+    case HAUL_NOT_FOUND:
+    case HAUL_NETWORK:
+    case HAUL_SHORT_BODY:
+    case HAUL_UNFINISHED:
+    case HAUL_DISK_FULL:
+    case HAUL_IN_USE:
+    case HAUL_RENAME:
+    case HAUL_CREATE:
+    case HAUL_FILE_IO:
+    case HAUL_DIRECTORY:
+    case HAUL_HOST_UNKNOWN:
+    case HAUL_RESOLVER:
+    case HAUL_BAD_RESPONSE:
+    case HAUL_HTTP_ERROR:
+    case HAUL_SERVER_ERROR:
+    case HAUL_REDIRECTS:
+    case HAUL_BAD_URL:
+    case HAUL_BAD_OPTION:
+    case HAUL_STATUS_COUNT:
+        break;
+    }
+    return NULL;
+}
+
+static void count_status(struct report *report, enum haul_status status)
+{
+    int exit_status = haul_status_exit(status);
+
+    report->trouble = true;
+    if (exit_status > 1 && (report->exit_status == 0 || exit_status < report->exit_status))
+        report->exit_status = exit_status;
+}
+
+static uint64_t rate_of(uint64_t bytes, uint64_t duration_ns)
+{
+    return duration_ns == 0 ? 0 : (uint64_t)((double)bytes * 1e9 / (double)duration_ns);
+}
+
+static uint64_t bytes_received(const struct haul_result *result)
+{
+    return result->bytes > result->resumed_bytes ? result->bytes - result->resumed_bytes : 0;
+}
+
+static void report_done(struct report *report, const struct haul_result *result)
+{
+    struct text *line = &report->line;
+
+    text_printf(line, "done: ");
+    if (result->path[0] != '\0')
+        text_add_escaped(line, span_of(result->path));
+    else
+        format_url(line, span_of(result->url));
+    text_printf(line, " (");
+    format_size(line, result->bytes);
+    if (bytes_received(result) > 0 && result->duration_ns > 0) {
+        text_printf(line, ", ");
+        format_rate(line, rate_of(bytes_received(result), result->duration_ns));
+    }
+    text_printf(line, ")");
+    report->done++;
+    end_line(report, HAUL_LOG_NOTICE, GREEN);
+}
+
+static void add_place(struct text *text, const char *list, uint64_t line)
+{
+    if (line == 0)
+        return;
+    text_add_escaped(text, span_of(list));
+    text_printf(text, ":%llu: ", (unsigned long long)line);
+}
+
+static void report_failed(struct report *report, const struct haul_result *result, const char *list,
+                          uint64_t list_line)
+{
+    struct text *line = &report->line;
+    const char *hint = advice(result->status);
+
+    text_printf(line, "failed: ");
+    add_place(line, list, list_line);
+    format_url(line, span_of(result->url));
+    text_printf(line, ": ");
+    text_add_escaped(
+        line, span_of(result->error[0] != '\0' ? result->error : haul_status_text(result->status)));
+    if (result->tries > 1)
+        text_printf(line, " (%u tries)", result->tries);
+    if (hint)
+        text_printf(line, "; %s", hint);
+    else if (result->kept)
+        text_printf(line, "; what has come is kept, the same command goes on from there");
+    report->failed++;
+    count_status(report, result->status);
+    end_line(report, HAUL_LOG_ERROR, RED);
+}
+
+void report_result(struct report *report, const struct haul_result *result, const char *list,
+                   uint64_t line)
+{
+    text_clear(&report->line);
+    report->bytes += bytes_received(result);
+    if (result->status == HAUL_OK) {
+        report_done(report, result);
+    } else if (result->status == HAUL_UNFINISHED) {
+        /* Whoever has stopped the command knows; the summary counts them. */
+        report->unfinished++;
+        text_printf(&report->line, "unfinished: ");
+        format_url(&report->line, span_of(result->url));
+        if (!report->line.failed)
+            report_log(report, HAUL_LOG_INFO, text_span(&report->line).data);
+    } else {
+        report_failed(report, result, list, line);
+    }
+}
+
+void report_bad_line(struct report *report, const char *list, uint64_t line,
+                     const struct haul_error *error)
+{
+    text_clear(&report->line);
+    text_printf(&report->line, "failed: ");
+    add_place(&report->line, list, line);
+    text_add_escaped(&report->line, span_of(error->text));
+    report->failed++;
+    count_status(report, error->status);
+    end_line(report, HAUL_LOG_ERROR, RED);
+}
+
+void report_listed(struct report *report)
+{
+    report->done++;
+}
+
+void report_failure(struct report *report, const struct haul_error *error)
+{
+    count_status(report, error->status);
+    report_fatal(report, error);
+}
+
+void report_work_left(struct report *report)
+{
+    report->work_left = true;
+}
+
+void report_summary(struct report *report, uint64_t duration_ns)
+{
+    struct text *line = &report->line;
+
+    if (report->done + report->failed + report->unfinished < 2 && report->unfinished == 0 &&
+        !report->work_left)
+        return;
+    text_clear(line);
+    text_printf(line, "%llu done", (unsigned long long)report->done);
+    if (report->failed > 0)
+        text_printf(line, ", %llu failed", (unsigned long long)report->failed);
+    if (report->unfinished > 0)
+        text_printf(line, ", %llu unfinished", (unsigned long long)report->unfinished);
+    text_printf(line, "; ");
+    format_size(line, report->bytes);
+    text_printf(line, " in ");
+    format_duration(line, (duration_ns + NS_PER_S / 2) / NS_PER_S);
+    text_printf(line, " (");
+    format_rate(line, rate_of(report->bytes, duration_ns));
+    text_printf(line, ")");
+    if (report->unfinished > 0 || report->work_left)
+        text_printf(line, "; the same command goes on with the rest");
+    end_line(report, HAUL_LOG_NOTICE, NULL);
+}
+
+void report_flush(struct report *report)
+{
+    if (report->pending.len > 0)
+        (void)output_write(report->fd, text_span(&report->pending));
+    text_clear(&report->pending);
+}
+
+int report_exit_status(const struct report *report)
+{
+    if (report->trouble)
+        return report->exit_status > 1 ? report->exit_status : 1;
+    return report->unfinished > 0 || report->work_left ? haul_status_exit(HAUL_UNFINISHED) : 0;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The public functions: options in, handles and results out. haul.h documents them. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/engine.h"
+#include "engine/request.h"
+#include "engine/transfer.h"
+#include "http/request.h"
+#include "tls/tls.h"
+
+enum { HELPER_THREADS = 2, CONNECTIONS_PER_HOST = 6, PAUSE_MS = 1000 };
+
+/* --- options --------------------------------------------------------------------------------- */
+
+void haul_options_init(struct haul_options *options, size_t size)
+{
+    struct haul_options defaults = {
+        .size = size,
+        .downloads_max = 64,
+        .tries_max = 5,
+        .retry_wait_ms = 1000,
+        .timeout_ms = 60 * 1000,
+        .connect_timeout_ms = 15 * 1000,
+        .directory = ".",
+        .user_agent = "haul/" HAUL_VERSION,
+        .check_certificate = true,
+        .auto_file_renaming = true,
+    };
+
+    CHECK(size <= sizeof(defaults));
+    memcpy(options, &defaults, size);
+}
+
+void haul_request_init(struct haul_request *request, size_t size)
+{
+    CHECK(size <= sizeof(*request));
+    memset(request, 0, size);
+    request->size = size;
+}
+
+static bool check_options(const struct haul_options *options, struct haul_error *error)
+{
+    if (options->size != sizeof(*options)) {
+        error_set(error, HAUL_BAD_OPTION, 0, "the options are of another version of the library");
+        return false;
+    }
+    if (options->downloads_max == 0 || options->timeout_ms == 0 ||
+        options->connect_timeout_ms == 0) {
+        error_set(error, HAUL_BAD_OPTION, 0, "the numbers of downloads and the timeouts must be "
+                                             "greater than 0");
+        return false;
+    }
+    for (size_t i = 0; i < options->header_count; i++)
+        if (!request_check_header(options->headers[i], error))
+            return false;
+    return true;
+}
+
+static bool copy_string(char **copy, const char *text)
+{
+    *copy = text ? alloc_copy(text, strlen(text)) : NULL;
+    return !text || *copy;
+}
+
+static bool copy_options(struct engine_options *copy, const struct haul_options *options)
+{
+    copy->public = *options;
+    copy->public.header_count = 0;
+    if (!copy_string(&copy->directory, options->directory) ||
+        !copy_string(&copy->user_agent, options->user_agent) ||
+        !copy_string(&copy->ca_certificate, options->ca_certificate) ||
+        !engine_copy_strings(&copy->headers, options->headers, options->header_count))
+        return false;
+    copy->public.directory = copy->directory ? copy->directory : ".";
+    copy->public.user_agent = copy->user_agent ? copy->user_agent : "";
+    copy->public.ca_certificate = copy->ca_certificate;
+    copy->public.headers = (const char *const *)copy->headers;
+    copy->public.header_count = options->header_count;
+    return true;
+}
+
+static void free_options(struct engine_options *options)
+{
+    free(options->directory);
+    free(options->user_agent);
+    free(options->ca_certificate);
+    engine_free_strings(options->headers, options->public.header_count);
+}
+
+/* --- engine ---------------------------------------------------------------------------------- */
+
+static struct limiter *create_limiter(const struct haul_options *options, uint64_t seed)
+{
+    struct limiter_options limits = {
+        .active_max = options->downloads_max,
+        .per_host_max = options->connections_per_host ? options->connections_per_host
+                                                      : CONNECTIONS_PER_HOST,
+        .ramp = options->connections_per_host == 0,
+        .wait_ns = options->wait_ms * (uint64_t)NS_PER_MS,
+        .random_wait = options->random_wait,
+        .pause_ns = PAUSE_MS * (uint64_t)NS_PER_MS,
+        .pause_max_ns = RETRY_WAIT_MAX_S * (uint64_t)NS_PER_S,
+    };
+
+    return limiter_create(&limits, seed);
+}
+
+static bool create_parts(struct haul_engine *engine)
+{
+    const struct haul_options *options = &engine->options.public;
+    struct connector_options connector = {
+        .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
+        .idle_max = options->downloads_max,
+        .trust = {.ca_certificate = options->ca_certificate, .check = options->check_certificate},
+    };
+
+    engine->limiter = create_limiter(options, ring_random(engine->ring));
+    engine->buffers = buffers_create(BUFFER_BYTES, EXCHANGE_CHUNK_BYTES);
+    engine->resolver = resolver_create(engine->ring, &engine->log);
+    engine->directories = directories_create(engine->ring);
+    if (!engine->limiter || !engine->buffers || !engine->resolver || !engine->directories)
+        return false;
+    engine->connector =
+        connector_create(engine->ring, engine->resolver, &connector, &engine->log);
+    return engine->connector != NULL;
+}
+
+static void destroy_parts(struct haul_engine *engine)
+{
+    struct list *node;
+
+    while ((node = list_pop_front(&engine->idle_requests)))
+        request_destroy(LIST_ITEM(node, struct request, node));
+    connector_destroy(engine->connector);
+    if (engine->resolver)
+        resolver_destroy(engine->resolver);
+    while (engine->ring && ring_busy(engine->ring) > 0)
+        if (ring_turn(engine->ring, UINT64_MAX) < 0)
+            break;
+    directories_destroy(engine->directories);
+    buffers_destroy(engine->buffers);
+    limiter_destroy(engine->limiter);
+    ring_destroy(engine->ring);
+    free_options(&engine->options);
+    free(engine);
+}
+
+haul_engine *haul_engine_create(const struct haul_options *options, struct haul_error *error)
+{
+    struct ring_options ring = {.features_off = options->features_off,
+                                .helper_threads = HELPER_THREADS};
+    struct haul_engine *engine;
+
+    if (!check_options(options, error))
+        return NULL;
+    engine = alloc_zeroed(sizeof(*engine));
+    if (!engine) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return NULL;
+    }
+    engine->log = (struct log){.level = options->log_level,
+                               .write = options->log,
+                               .context = options->log_context};
+    engine->source_ended = true;
+    list_init(&engine->transfers);
+    list_init(&engine->active);
+    list_init(&engine->ended);
+    list_init(&engine->idle_requests);
+    engine->ring = ring_create(&ring, error);
+    if (!engine->ring) {
+        free(engine);
+        return NULL;
+    }
+    if (!copy_options(&engine->options, options) || !create_parts(engine)) {
+        destroy_parts(engine);
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return NULL;
+    }
+    log_write(&engine->log, HAUL_LOG_INFO,
+              "%s; ring: %s; %u downloads at once, %u%s connections per host", haul_versions(),
+              ring_features(engine->ring), options->downloads_max,
+              options->connections_per_host ? options->connections_per_host : CONNECTIONS_PER_HOST,
+              options->connections_per_host ? "" : " (reached step by step)");
+    return engine;
+}
+
+void haul_engine_destroy(haul_engine *engine)
+{
+    struct list *node;
+
+    if (!engine)
+        return;
+    haul_cancel_all(engine);
+    while (list_is_linked(&engine->transfers))
+        if (ring_turn(engine->ring, UINT64_MAX) < 0)
+            break;
+    while ((node = list_pop_front(&engine->ended))) {
+        struct haul_download *transfer = LIST_ITEM(node, struct haul_download, node);
+
+        ref_drop(&transfer->ref);
+    }
+    CHECK(engine->transfer_count == 0);
+    destroy_parts(engine);
+}
+
+/* --- running --------------------------------------------------------------------------------- */
+
+static uint64_t deadline_ns(const struct haul_engine *engine, int64_t timeout_ms)
+{
+    uint64_t now;
+
+    ring_read_clock(engine->ring);
+    now = ring_now_ns(engine->ring);
+    if (timeout_ms < 0 || (uint64_t)timeout_ms > (UINT64_MAX - now) / (uint64_t)NS_PER_MS)
+        return UINT64_MAX;
+    return now + (uint64_t)timeout_ms * (uint64_t)NS_PER_MS;
+}
+
+static int run_until(struct haul_engine *engine, uint64_t until_ns)
+{
+    uint64_t wake_ns;
+    int res;
+
+    ring_read_clock(engine->ring); /* the program may have been away */
+    engine_schedule(engine);
+    if (engine_is_done(engine))
+        return 0;
+    wake_ns = engine_wake_ns(engine);
+    res = ring_turn(engine->ring, wake_ns < until_ns ? wake_ns : until_ns);
+    if (res < 0)
+        return res;
+    return engine_is_done(engine) ? 0 : 1;
+}
+
+int haul_run(haul_engine *engine, int64_t timeout_ms)
+{
+    return run_until(engine, timeout_ms == 0 ? 0 : deadline_ns(engine, timeout_ms));
+}
+
+int haul_wait_all(haul_engine *engine)
+{
+    int res;
+
+    do {
+        res = run_until(engine, UINT64_MAX);
+    } while (res > 0);
+    return res;
+}
+
+void haul_wake(haul_engine *engine)
+{
+    ring_wake(engine->ring);
+}
+
+haul_download *haul_next(haul_engine *engine, int64_t timeout_ms)
+{
+    uint64_t until_ns = timeout_ms == 0 ? 0 : deadline_ns(engine, timeout_ms);
+    struct haul_download *transfer;
+    struct list *node;
+
+    while (!list_is_linked(&engine->ended)) {
+        if (run_until(engine, until_ns) <= 0 || ring_now_ns(engine->ring) >= until_ns)
+            break;
+    }
+    node = list_pop_front(&engine->ended);
+    if (!node)
+        return NULL;
+    transfer = LIST_ITEM(node, struct haul_download, node);
+    ref_drop(&transfer->ref); /* the engine's: the handle is left */
+    return transfer;
+}
+
+/* --- downloads ------------------------------------------------------------------------------- */
+
+bool haul_submit(haul_engine *engine, const struct haul_request *request, haul_download **handle,
+                 struct haul_error *error)
+{
+    struct haul_download *transfer = NULL;
+
+    if (handle)
+        *handle = NULL;
+    if (request->size != sizeof(*request))
+        error_set(error, HAUL_BAD_OPTION, 0, "the request is of another version of the library");
+    else
+        transfer = transfer_create(engine, request, error);
+    if (!transfer)
+        return false;
+    if (handle) {
+        ref_hold(&transfer->ref);
+        transfer->handle = true;
+        *handle = transfer;
+    }
+    return true;
+}
+
+void haul_cancel(haul_download *download)
+{
+    transfer_cancel(download);
+}
+
+void haul_download_release(haul_download *download)
+{
+    if (!download)
+        return;
+    CHECK(download->handle);
+    download->handle = false;
+    if (download->state == TRANSFER_ENDED && list_is_linked(&download->node)) {
+        list_remove(&download->node); /* nobody will ask haul_next() for it */
+        ref_drop(&download->ref);
+    }
+    ref_drop(&download->ref);
+}
+
+bool haul_download_ended(const haul_download *download)
+{
+    return download->state == TRANSFER_ENDED;
+}
+
+void *haul_download_user(const haul_download *download)
+{
+    return download->user;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+void haul_download_result(const haul_download *download, struct haul_result *result)
+{
+    const struct sink *sink = download->sink;
+
+    *result = (struct haul_result){
+        .status = download->error.status,
+        .error = download->error.status == HAUL_OK ? "" : download->error.text,
+        .url = download->asked_url,
+        .final_url = or_empty(download->url.text),
+        .path = sink ? or_empty(sink->path.data) : "",
+        .name = sink ? or_empty(sink->name.data) : "",
+        .kept = sink && sink->kept,
+        .http_status = download->http_status,
+        .tries = download->tries,
+        .bytes = download->stored_bytes,
+        .resumed_bytes = download->resumed_bytes,
+        .total = download->total,
+        .duration_ns = download->started_ns ? download->ended_ns - download->started_ns : 0,
+        .data = download->memory,
+        .user = download->user,
+    };
+}
+
+/* --- looking on ------------------------------------------------------------------------------ */
+
+void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats)
+{
+    size_t size = stats->size;
+
+    CHECK(size == sizeof(*stats));
+    *stats = engine->stats;
+    stats->size = size;
+    stats->active = limiter_active(engine->limiter);
+    stats->waiting = limiter_waiting(engine->limiter);
+    stats->paused_hosts = limiter_paused(engine->limiter, ring_now_ns(engine->ring));
+    stats->source_ended = engine->source_ended;
+    stats->connections = connector_made(engine->connector);
+    stats->live = engine->transfer_count + engine->request_count +
+                  limiter_hosts(engine->limiter) + connector_idle(engine->connector) +
+                  buffers_out(engine->buffers);
+}
+
+void haul_each_active(const haul_engine *engine,
+                      void (*fn)(void *context, const struct haul_progress *progress),
+                      void *context)
+{
+    uint64_t now = ring_now_ns(engine->ring);
+
+    for (struct list *node = engine->active.next; node != &engine->active; node = node->next) {
+        const struct haul_download *transfer =
+            LIST_ITEM(node, struct haul_download, active_node);
+        struct haul_progress progress = {
+            .url = transfer->asked_url,
+            .name = transfer->sink ? or_empty(transfer->sink->name.data) : "",
+            .bytes = transfer->received_bytes,
+            .total = transfer->total,
+            .started_ns = transfer->started_ns,
+            .now_ns = now,
+            .tries = transfer->tries,
+            .user = transfer->user,
+        };
+
+        fn(context, &progress);
+    }
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What holds the transfers of one engine together: the list they come from, the limiter that
+ * grants, and the loop.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/transfer.h"
+
+bool engine_copy_strings(char ***copies, const char *const *strings, size_t count)
+{
+    char **all;
+
+    *copies = NULL;
+    if (count == 0)
+        return true;
+    all = alloc_zeroed(count * sizeof(*all));
+    if (!all)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        all[i] = alloc_copy(strings[i], strlen(strings[i]));
+        if (!all[i]) {
+            engine_free_strings(all, count);
+            return false;
+        }
+    }
+    *copies = all;
+    return true;
+}
+
+void engine_free_strings(char **copies, size_t count)
+{
+    for (size_t i = 0; copies && i < count; i++)
+        free(copies[i]);
+    free(copies);
+}
+
+/* --- the source ------------------------------------------------------------------------------ */
+
+static void source_readable(struct op *op, int res)
+{
+    struct haul_engine *engine = CONTAINER_OF(op, struct haul_engine, source_poll);
+
+    engine->source_waits = false;
+    if (res == -ECANCELED)
+        engine->source_ended = true;
+}
+
+static void take_in(struct haul_engine *engine, const struct haul_request *request)
+{
+    struct haul_error error;
+
+    if (!transfer_create(engine, request, &error))
+        transfer_refuse(engine, request, &error);
+}
+
+static void pull_source(struct haul_engine *engine)
+{
+    size_t room = WAITING_MIN + 2 * (size_t)engine->options.public.downloads_max;
+
+    while (!engine->source_ended && !engine->source_waits &&
+           limiter_waiting(engine->limiter) < room) {
+        struct haul_request request;
+        int fd = -1;
+
+        haul_request_init(&request, sizeof(request));
+        switch (engine->source.next(engine->source.context, &request, &fd)) {
+        case HAUL_SOURCE_READY:
+            take_in(engine, &request);
+            break;
+        case HAUL_SOURCE_WAIT:
+            engine->source_waits = true;
+            ring_poll(engine->ring, &engine->source_poll, fd, POLLIN);
+            break;
+        case HAUL_SOURCE_END:
+            engine->source_ended = true;
+            break;
+        }
+    }
+}
+
+static void source_last(struct ref *ref)
+{
+    (void)ref; /* part of the engine, which outlives every op */
+}
+
+void haul_set_source(haul_engine *engine, const struct haul_source *source)
+{
+    CHECK(!engine->source.next && source->size == sizeof(*source));
+    engine->source = *source;
+    engine->source_ended = false;
+    ref_init(&engine->source_ref, source_last);
+    op_init(&engine->source_poll, source_readable, &engine->source_ref);
+}
+
+/* --- scheduling ------------------------------------------------------------------------------ */
+
+void engine_schedule(struct haul_engine *engine)
+{
+    struct limiter_item *item;
+    uint64_t now = ring_now_ns(engine->ring);
+
+    pull_source(engine);
+    while ((item = limiter_next(engine->limiter, now, ring_random(engine->ring))))
+        transfer_start(CONTAINER_OF(item, struct haul_download, item));
+}
+
+uint64_t engine_wake_ns(const struct haul_engine *engine)
+{
+    return limiter_wake_ns(engine->limiter);
+}
+
+bool engine_is_done(const struct haul_engine *engine)
+{
+    return engine->source_ended && !list_is_linked(&engine->transfers);
+}
+
+/* The first that can be cancelled; a callback of one that ends may change the list in any way. */
+static struct haul_download *first_cancellable(const struct haul_engine *engine)
+{
+    for (struct list *node = engine->transfers.next; node != &engine->transfers;
+         node = node->next) {
+        struct haul_download *transfer = LIST_ITEM(node, struct haul_download, node);
+
+        if (!transfer->cancelled && transfer->state < TRANSFER_ENDING)
+            return transfer;
+    }
+    return NULL;
+}
+
+void haul_cancel_all(haul_engine *engine)
+{
+    struct haul_download *transfer;
+
+    engine->source_ended = true;
+    if (engine->source_waits)
+        ring_cancel(engine->ring, &engine->source_poll);
+    while ((transfer = first_cancellable(engine)))
+        transfer_cancel(transfer);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The engine's parts as its own modules see them: what all transfers of one engine share. One
+ * thread.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "haul/haul.h"
+#include "net/connector.h"
+#include "polite/limiter.h"
+#include "ring/buffers.h"
+#include "ring/ring.h"
+#include "sink/directory.h"
+
+enum {
+    REDIRECTS_MAX = 20,
+    RETRY_WAIT_MAX_S = 60,
+    BUFFER_BYTES = 64 * 1024 * 1024,
+    WAITING_MIN = 1024, /* downloads taken in ahead, so that hosts can take turns */
+    MEMORY_BYTES_MAX = 64 * 1024 * 1024
+};
+
+struct transfer;
+
+/* The engine's own copies of the options. */
+struct engine_options {
+    struct haul_options public; /* its strings are the copies below */
+    char *directory;
+    char *user_agent;
+    char *ca_certificate;
+    char **headers;
+};
+
+struct haul_engine {
+    struct ring *ring;
+    struct log log;
+    struct engine_options options;
+    struct buffers *buffers;
+    struct resolver *resolver;
+    struct connector *connector;
+    struct directories *directories;
+    struct limiter *limiter;
+    struct list transfers; /* that have not ended, in the order they came */
+    struct list active;    /* of them, those with a grant, oldest first */
+    struct list ended;     /* waiting for haul_next() */
+    size_t transfer_count;
+    size_t collectable; /* downloads that haul_next() will have, ended or not */
+    struct list idle_requests;
+    size_t request_count;
+    struct haul_source source;
+    bool source_ended;
+    bool source_waits; /* source_poll is under way */
+    struct ref source_ref;
+    struct op source_poll;
+    struct haul_stats stats;
+};
+
+/* Copies strings; *error and false if there is no memory. */
+bool engine_copy_strings(char ***copies, const char *const *strings, size_t count);
+void engine_free_strings(char **copies, size_t count);
+/* Takes from the source what there is room for, and starts what may start. */
+void engine_schedule(struct haul_engine *engine);
+/* When engine_schedule() may have work without the ring having any. */
+uint64_t engine_wake_ns(const struct haul_engine *engine);
+/* Whether nothing is left to do. */
+bool engine_is_done(const struct haul_engine *engine);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Requests are written field by field: each of our own names, then what else the user asked for.
+ * Whatever name it is, the last of the user's sets that holds it decides: its lines are sent, or
+ * none if they have no value. Every byte that came from outside passes add_value(), so that
+ * nothing can end a line early.
+ */
+#include "http/request.h"
+
+#include "base/check.h"
+
+enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
+
+/* Fields that haul writes or leaves out by itself; the user's take their place. */
+static const char *const own_names[] = {"Host",          "User-Agent", "Accept",  "Accept-Encoding",
+                                        "Authorization", "Range",      "If-Range"};
+
+/* What a user may not set, and why. */
+static const struct {
+    const char *name;
+    const char *why;
+} forbidden[] = {
+    {"Content-Length", "a download has no request body"},
+    {"Transfer-Encoding", "a download has no request body"},
+    {"Range", "haul asks for ranges by itself"},
+    {"If-Range", "haul asks for ranges by itself"},
+};
+
+/* RFC 9110 5.6.2 */
+static bool is_token(struct span s)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.data[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            span_find(span_of(marks), c) == sizeof(marks) - 1)
+            return false;
+    }
+    return s.len > 0;
+}
+
+/* RFC 9110 5.5: no control character but the tab. */
+static bool is_value(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (((unsigned char)s.data[i] < ' ' && s.data[i] != '\t') || s.data[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static struct span field_name(const char *line)
+{
+    struct span rest = span_of(line);
+
+    return span_cut(&rest, ':');
+}
+
+static struct span field_value(const char *line)
+{
+    struct span rest = span_of(line);
+
+    span_cut(&rest, ':');
+    return span_trim(rest);
+}
+
+static void add_value(struct text *out, struct span value)
+{
+    CHECK(is_value(value));
+    text_add(out, value);
+}
+
+static void add_field(struct text *out, struct span name, struct span value)
+{
+    add_value(out, name);
+    text_add(out, SPAN(": "));
+    add_value(out, value);
+    text_add(out, SPAN("\r\n"));
+}
+
+static bool set_has(const struct request_head *head, size_t set, struct span name)
+{
+    for (size_t i = 0; i < head->header_counts[set]; i++)
+        if (span_equal_nocase(field_name(head->header_sets[set][i]), name))
+            return true;
+    return false;
+}
+
+/* Whether a set of higher precedence than `set` holds the name. */
+static bool is_overridden(const struct request_head *head, size_t set, struct span name)
+{
+    while (++set < head->set_count)
+        if (set_has(head, set, name))
+            return true;
+    return false;
+}
+
+/* Writes the user's lines of that name. False: there are none. */
+static bool add_users(struct text *out, const struct request_head *head, struct span name)
+{
+    size_t set = head->set_count;
+
+    while (set > 0 && !set_has(head, set - 1, name))
+        set--;
+    if (set == 0)
+        return false;
+    for (size_t i = 0; i < head->header_counts[set - 1]; i++) {
+        const char *line = head->header_sets[set - 1][i];
+
+        if (span_equal_nocase(field_name(line), name) && field_value(line).len > 0)
+            add_field(out, field_name(line), field_value(line));
+    }
+    return true;
+}
+
+/* Writes one of our own fields, unless the user has it or it has no value. */
+static void add_own(struct text *out, const struct request_head *head, struct span name,
+                    struct span value)
+{
+    if (!add_users(out, head, name) && value.len > 0)
+        add_field(out, name, value);
+}
+
+static bool is_own(struct span name)
+{
+    for (size_t i = 0; i < COUNT_OF(own_names); i++)
+        if (span_equal_nocase(span_of(own_names[i]), name))
+            return true;
+    return false;
+}
+
+static void add_others(struct text *out, const struct request_head *head)
+{
+    for (size_t set = 0; set < head->set_count; set++) {
+        for (size_t i = 0; i < head->header_counts[set]; i++) {
+            const char *line = head->header_sets[set][i];
+            struct span name = field_name(line);
+
+            if (field_value(line).len > 0 && !is_own(name) && !is_overridden(head, set, name))
+                add_field(out, name, field_value(line));
+        }
+    }
+}
+
+/* RFC 4648 4 */
+static void add_base64(struct text *out, struct span s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    while (s.len > 0) {
+        unsigned bits = 0;
+        char group[4];
+
+        for (size_t i = 0; i < 3; i++)
+            bits = bits << 8 | (i < s.len ? (unsigned char)s.data[i] : 0);
+        for (size_t i = 0; i < 4; i++)
+            group[i] = i <= s.len ? digits[bits >> (18 - 6 * i) & 63] : '=';
+        text_add(out, span_make(group, sizeof(group)));
+        s = span_sub(s, 3, s.len);
+    }
+}
+
+static void add_authorization(struct text *out, const struct request_head *head)
+{
+    struct text basic = {0};
+
+    if (head->url->login) {
+        text_add(&basic, SPAN("Basic "));
+        add_base64(&basic, span_of(head->url->login));
+    }
+    out->failed = out->failed || basic.failed;
+    add_own(out, head, SPAN("Authorization"), text_span(&basic));
+    text_free(&basic);
+}
+
+void request_write(const struct request_head *head, struct text *out)
+{
+    text_add(out, span_of(head->method));
+    text_add_char(out, ' ');
+    add_value(out, head->url->target);
+    text_add(out, SPAN(" HTTP/1.1\r\n"));
+    add_own(out, head, SPAN("Host"), head->url->authority);
+    add_own(out, head, SPAN("User-Agent"), head->user_agent);
+    add_own(out, head, SPAN("Accept"), SPAN("*/*"));
+    add_own(out, head, SPAN("Accept-Encoding"), SPAN("identity"));
+    add_authorization(out, head);
+    if (head->range_from > 0) {
+        text_printf(out, "Range: bytes=%llu-\r\n", (unsigned long long)head->range_from);
+        if (head->if_range.len > 0)
+            add_field(out, SPAN("If-Range"), head->if_range);
+    }
+    add_others(out, head);
+    text_add(out, SPAN("\r\n"));
+}
+
+/* The line as an error shows it. */
+static void refuse(struct haul_error *error, const char *line, const char *why)
+{
+    struct text shown = {0};
+    struct span whole = span_of(line);
+
+    text_add_escaped(&shown, span_sub(whole, 0, SHOWN_MAX));
+    if (whole.len > SHOWN_MAX)
+        text_add(&shown, SPAN("..."));
+    error_set(error, HAUL_BAD_OPTION, 0, "the header \"%.*s\" can't be sent: %s",
+              SPAN_ARG(text_span(&shown)), why);
+    text_free(&shown);
+}
+
+bool request_check_header(const char *line, struct haul_error *error)
+{
+    struct span name = field_name(line);
+
+    if (name.len == span_of(line).len) {
+        refuse(error, line, "it has no colon; it should look like \"Name: value\"");
+        return false;
+    }
+    if (!is_token(name)) {
+        refuse(error, line, "what stands before the colon is no header name");
+        return false;
+    }
+    if (!is_value(field_value(line))) {
+        refuse(error, line, "it holds a control character");
+        return false;
+    }
+    for (size_t i = 0; i < COUNT_OF(forbidden); i++) {
+        if (span_equal_nocase(name, span_of(forbidden[i].name))) {
+            refuse(error, line, forbidden[i].why);
+            return false;
+        }
+    }
+    return true;
+}

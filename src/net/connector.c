@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * connect: CONNECT_IDLE --> [CONNECT_TRUST -->] CONNECT_DIALLING --> [CONNECT_HANDSHAKE -->]
+ * CONNECT_IDLE with `done` called; connect_cancel() leads back to CONNECT_IDLE from each.
+ *
+ * Idle connections have no request under way in the kernel: that one was closed by its peer is
+ * found when it is taken, by a look at the socket, or when the exchange on it fails before any
+ * answer, which is then tried on a new one. A timer closes those idle for long.
+ */
+#include "net/connector.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+
+enum { IDLE_MAX_S = 30, LOOK_AFTER_MS = 20, CIPHER_BYTES = 128 * 1024, CIPHER_COUNT_MAX = 256 };
+
+enum trust_state {
+    TRUST_NONE,
+    TRUST_LOADING, /* trust_op is with a helper thread, which owns trust and trust_error */
+    TRUST_READY,   /* trust */
+    TRUST_FAILED   /* trust_error */
+};
+
+struct idle_host {
+    struct map_node node;
+    struct list connections;
+    char *origin;
+};
+
+struct connector {
+    struct ref ref;
+    struct ring *ring;
+    struct resolver *resolver;
+    const struct log *log;
+    struct connector_options options;
+    struct buffers *ciphers;
+    struct map idle_hosts;
+    struct list idle; /* all of them, longest idle first */
+    size_t idle_count;
+    struct timer idle_timer;
+    uint64_t made;
+    struct list waiting_for_trust;
+    enum trust_state trust_state;
+    struct op trust_op;
+    struct tls_trust *trust;
+    struct haul_error trust_error;
+};
+
+static void connect_dial(struct connect *connect);
+
+/* --- idle connections ------------------------------------------------------------------------ */
+
+static void idle_remove(struct connector *connector, struct connection *connection)
+{
+    struct idle_host *host = connection->idle_host;
+
+    list_remove(&connection->idle_node);
+    list_remove(&connection->old_node);
+    connection->idle_host = NULL;
+    connector->idle_count--;
+    if (list_is_linked(&host->connections))
+        return;
+    map_remove(&connector->idle_hosts, &host->node);
+    free(host->origin);
+    free(host);
+}
+
+static void close_oldest(struct connector *connector)
+{
+    struct connection *oldest = LIST_ITEM(connector->idle.next, struct connection, old_node);
+
+    idle_remove(connector, oldest);
+    connection_close(oldest);
+}
+
+static uint64_t oldest_since_ns(const struct connector *connector)
+{
+    return LIST_ITEM(connector->idle.next, struct connection, old_node)->idle_since_ns;
+}
+
+static void idle_timer_fired(struct timer *timer)
+{
+    struct connector *connector = CONTAINER_OF(timer, struct connector, idle_timer);
+    uint64_t now = ring_now_ns(connector->ring);
+
+    while (connector->idle_count > 0 &&
+           oldest_since_ns(connector) + IDLE_MAX_S * (uint64_t)NS_PER_S <= now)
+        close_oldest(connector);
+    if (connector->idle_count > 0)
+        ring_timer_start(connector->ring, timer,
+                         oldest_since_ns(connector) + IDLE_MAX_S * (uint64_t)NS_PER_S);
+}
+
+static struct idle_host *find_idle_host(struct connector *connector, const struct url *url)
+{
+    struct map_node *node = map_find(&connector->idle_hosts, url_origin(url));
+
+    return node ? MAP_ITEM(node, struct idle_host, node) : NULL;
+}
+
+static struct idle_host *add_idle_host(struct connector *connector, const struct url *url)
+{
+    struct idle_host *host = alloc_zeroed(sizeof(*host));
+    struct span origin = url_origin(url);
+
+    if (!host)
+        return NULL;
+    list_init(&host->connections);
+    host->origin = alloc_copy(origin.data, origin.len);
+    if (host->origin && map_put(&connector->idle_hosts, &host->node, span_of(host->origin)))
+        return host;
+    free(host->origin);
+    free(host);
+    return NULL;
+}
+
+struct connection *connector_take(struct connector *connector, const struct url *url)
+{
+    struct idle_host *host;
+
+    while ((host = find_idle_host(connector, url))) {
+        /* The one used last is the likeliest to be open still, and warm. */
+        struct connection *connection =
+            LIST_ITEM(host->connections.prev, struct connection, idle_node);
+        uint64_t idle_ns = ring_now_ns(connector->ring) - connection->idle_since_ns;
+
+        idle_remove(connector, connection);
+        /* With TLS there may be a session ticket to read: that does not make it unfit. */
+        if (idle_ns < LOOK_AFTER_MS * (uint64_t)NS_PER_MS || connection->tls ||
+            ring_socket_idle(connector->ring, connection->fd))
+            return connection;
+        connection_close(connection);
+    }
+    return NULL;
+}
+
+void connector_give(struct connector *connector, struct connection *connection,
+                    const struct url *url)
+{
+    struct idle_host *host;
+
+    if (!connection_quiet(connection) || connector->options.idle_max == 0) {
+        connection_close(connection);
+        return;
+    }
+    host = find_idle_host(connector, url);
+    if (!host)
+        host = add_idle_host(connector, url);
+    if (!host) {
+        connection_close(connection);
+        return;
+    }
+    connection_set_user(connection, NULL, NULL);
+    connection->idle_host = host;
+    connection->idle_since_ns = ring_now_ns(connector->ring);
+    list_push_back(&host->connections, &connection->idle_node);
+    list_push_back(&connector->idle, &connection->old_node);
+    connector->idle_count++;
+    if (connector->idle_count > connector->options.idle_max)
+        close_oldest(connector);
+    if (!timer_runs(&connector->idle_timer))
+        ring_timer_start(connector->ring, &connector->idle_timer,
+                         connection->idle_since_ns + IDLE_MAX_S * (uint64_t)NS_PER_S);
+}
+
+/* --- connecting ------------------------------------------------------------------------------ */
+
+/* `done` may start or end the connect's object: nothing is touched after it. */
+static void connect_end(struct connect *connect, struct connection *connection,
+                        const struct haul_error *error)
+{
+    timer_stop(&connect->timer);
+    connect->state = CONNECT_IDLE;
+    connect->dial = NULL;
+    connect->connection = NULL;
+    connect->done(connect, connection, error);
+}
+
+static void connect_established(struct connect *connect)
+{
+    struct haul_error fine = {.status = HAUL_OK};
+
+    connect->connector->made++;
+    connect_end(connect, connect->connection, &fine);
+}
+
+static void handshake_done(void *context, const struct haul_error *error)
+{
+    struct connect *connect = context;
+    char text[96];
+
+    if (error->status != HAUL_OK) {
+        connection_close(connect->connection);
+        connect_end(connect, NULL, error);
+        return;
+    }
+    if (log_wants(connect->connector->log, HAUL_LOG_DEBUG)) {
+        tls_describe(connect->connection->tls, text, sizeof(text));
+        log_write(connect->connector->log, HAUL_LOG_DEBUG, "%.*s: %s",
+                  SPAN_ARG(url_origin(connect->url)), text);
+    }
+    connect_established(connect);
+}
+
+static const struct connection_user handshake_user = {.ready = handshake_done};
+
+static void connect_timed_out(struct timer *timer)
+{
+    struct connect *connect = CONTAINER_OF(timer, struct connect, timer);
+    struct haul_error error;
+
+    error_set(&error, HAUL_TIMEOUT, 0, "the TLS handshake took too long");
+    connection_close(connect->connection);
+    connect_end(connect, NULL, &error);
+}
+
+static void start_handshake(struct connect *connect, int fd)
+{
+    struct connector *connector = connect->connector;
+    struct tls_session *tls = NULL;
+    struct haul_error error = {.status = HAUL_OK};
+
+    if (connect->url->secure)
+        tls = tls_session_create(connector->trust, connect->url->host, &error);
+    if (error.status == HAUL_OK) {
+        connect->connection = connection_create(connector->ring, connector->ciphers, fd, tls,
+                                                &handshake_user, connect);
+        if (!connect->connection)
+            error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    }
+    if (error.status != HAUL_OK) {
+        tls_session_destroy(tls);
+        ring_close(connector->ring, fd);
+        connect_end(connect, NULL, &error);
+    } else if (!tls) {
+        connect_established(connect);
+    } else {
+        connect->state = CONNECT_HANDSHAKE;
+        ring_timer_start(connector->ring, &connect->timer,
+                         ring_now_ns(connector->ring) + connector->options.timeout_ns);
+    }
+}
+
+static void dial_done(void *context, int fd, const struct haul_error *error)
+{
+    struct connect *connect = context;
+
+    connect->dial = NULL;
+    if (fd < 0)
+        connect_end(connect, NULL, error);
+    else
+        start_handshake(connect, fd);
+}
+
+/* Out of memory is told from the loop too, by a dial that timed out at once. */
+static void dial_failed(struct timer *timer)
+{
+    struct connect *connect = CONTAINER_OF(timer, struct connect, timer);
+    struct haul_error error;
+
+    error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    connect_end(connect, NULL, &error);
+}
+
+static void connect_dial(struct connect *connect)
+{
+    struct connector *connector = connect->connector;
+
+    connect->state = CONNECT_DIALLING;
+    timer_init(&connect->timer, connect_timed_out);
+    connect->dial = dial_start(connector->ring, connector->resolver, connect->url->host,
+                               connect->url->port, connector->options.timeout_ns, dial_done,
+                               connect);
+    if (connect->dial)
+        return;
+    timer_init(&connect->timer, dial_failed);
+    ring_timer_start(connector->ring, &connect->timer, ring_now_ns(connector->ring));
+}
+
+/* --- the trust store ------------------------------------------------------------------------- */
+
+static int load_trust(struct op *op)
+{
+    struct connector *connector = CONTAINER_OF(op, struct connector, trust_op);
+
+    connector->trust = tls_trust_create(&connector->options.trust, &connector->trust_error);
+    return 0;
+}
+
+static void trust_loaded(struct op *op, int res)
+{
+    struct connector *connector = CONTAINER_OF(op, struct connector, trust_op);
+    struct list *node;
+
+    (void)res;
+    connector->trust_state = connector->trust ? TRUST_READY : TRUST_FAILED;
+    while ((node = list_pop_front(&connector->waiting_for_trust))) {
+        struct connect *connect = LIST_ITEM(node, struct connect, node);
+
+        if (connector->trust)
+            connect_dial(connect);
+        else
+            connect_end(connect, NULL, &connector->trust_error);
+    }
+}
+
+/* --- the module ------------------------------------------------------------------------------ */
+
+void connect_init(struct connect *connect,
+                  void (*done)(struct connect *connect, struct connection *connection,
+                               const struct haul_error *error))
+{
+    *connect = (struct connect){.done = done};
+    list_init(&connect->node);
+    timer_init(&connect->timer, connect_timed_out);
+}
+
+void connect_start(struct connector *connector, struct connect *connect, const struct url *url)
+{
+    CHECK(connect->state == CONNECT_IDLE);
+    connect->connector = connector;
+    connect->url = url;
+    if (!url->secure || connector->trust_state == TRUST_READY) {
+        connect_dial(connect);
+        return;
+    }
+    connect->state = CONNECT_TRUST;
+    list_push_back(&connector->waiting_for_trust, &connect->node);
+    if (op_busy(&connector->trust_op))
+        return;
+    if (connector->trust_state == TRUST_NONE) {
+        connector->trust_state = TRUST_LOADING;
+        ring_offload(connector->ring, &connector->trust_op, load_trust);
+    } else { /* failed before: say so again, from the loop */
+        ring_later(connector->ring, &connector->trust_op);
+    }
+}
+
+void connect_cancel(struct connect *connect)
+{
+    switch (connect->state) {
+    case CONNECT_IDLE:
+        return;
+    case CONNECT_TRUST:
+        list_remove(&connect->node);
+        break;
+    case CONNECT_DIALLING:
+        if (connect->dial)
+            dial_cancel(connect->dial);
+        break;
+    case CONNECT_HANDSHAKE:
+        connection_close(connect->connection);
+        break;
+    }
+    timer_stop(&connect->timer);
+    connect->dial = NULL;
+    connect->connection = NULL;
+    connect->state = CONNECT_IDLE;
+}
+
+static void connector_free(struct ref *ref)
+{
+    struct connector *connector = CONTAINER_OF(ref, struct connector, ref);
+
+    tls_trust_destroy(connector->trust);
+    map_free(&connector->idle_hosts);
+    buffers_destroy(connector->ciphers);
+    free(connector);
+}
+
+struct connector *connector_create(struct ring *ring, struct resolver *resolver,
+                                   const struct connector_options *options, const struct log *log)
+{
+    struct connector *connector = alloc_zeroed(sizeof(*connector));
+
+    if (!connector)
+        return NULL;
+    connector->ciphers = buffers_create(CIPHER_COUNT_MAX * (size_t)CIPHER_BYTES, CIPHER_BYTES);
+    if (!connector->ciphers) {
+        free(connector);
+        return NULL;
+    }
+    ref_init(&connector->ref, connector_free);
+    connector->ring = ring;
+    connector->resolver = resolver;
+    connector->log = log;
+    connector->options = *options;
+    map_init(&connector->idle_hosts, ring_random(ring));
+    list_init(&connector->idle);
+    list_init(&connector->waiting_for_trust);
+    timer_init(&connector->idle_timer, idle_timer_fired);
+    op_init(&connector->trust_op, trust_loaded, &connector->ref);
+    return connector;
+}
+
+void connector_destroy(struct connector *connector)
+{
+    if (!connector)
+        return;
+    CHECK(!list_is_linked(&connector->waiting_for_trust));
+    while (connector->idle_count > 0)
+        close_oldest(connector);
+    timer_stop(&connector->idle_timer);
+    ref_drop(&connector->ref);
+}
+
+uint64_t connector_made(const struct connector *connector)
+{
+    return connector->made;
+}
+
+size_t connector_idle(const struct connector *connector)
+{
+    return connector->idle_count;
+}

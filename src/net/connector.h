@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Connections for whoever needs one: an idle one to the same origin, else a new one, dialled and
+ * with TLS on it where the URL says https. Loads the trust store once, when the first https URL
+ * comes. All sessions share one set of TLS settings, so the origin is the whole key.
+ */
+#ifndef NET_CONNECTOR_H
+#define NET_CONNECTOR_H
+
+#include <stdint.h>
+
+#include "base/log.h"
+#include "http/url.h"
+#include "net/connection.h"
+#include "net/dial.h"
+
+struct connector_options {
+    uint64_t timeout_ns; /* names and connecting; and again for the TLS handshake */
+    size_t idle_max;     /* connections kept while nobody uses them */
+    struct tls_trust_options trust;
+};
+
+struct connector;
+
+enum connect_state {
+    CONNECT_IDLE,
+    CONNECT_TRUST,     /* node: waits for the trust store */
+    CONNECT_DIALLING,  /* dial */
+    CONNECT_HANDSHAKE, /* connection, timer */
+};
+
+/* Stands in the object that wants a connection, which stays until `done` or connect_cancel(). */
+struct connect {
+    /* From the loop: a connection that is the caller's to set a user on, or NULL and *error. */
+    void (*done)(struct connect *connect, struct connection *connection,
+                 const struct haul_error *error);
+    enum connect_state state; /* private from here */
+    struct connector *connector;
+    const struct url *url;
+    struct list node;
+    struct dial *dial;
+    struct connection *connection;
+    struct timer timer;
+};
+
+/* NULL: out of memory. The options' strings are borrowed for as long as the connector is. */
+struct connector *connector_create(struct ring *ring, struct resolver *resolver,
+                                   const struct connector_options *options, const struct log *log);
+/* Nothing is connecting any more; closes the idle ones. The object goes with its last op. */
+void connector_destroy(struct connector *connector);
+
+void connect_init(struct connect *connect,
+                  void (*done)(struct connect *connect, struct connection *connection,
+                               const struct haul_error *error));
+/* An idle connection to the URL's origin, or NULL. */
+struct connection *connector_take(struct connector *connector, const struct url *url);
+/* Begins a new one. The URL stays valid until `done` or connect_cancel(). */
+void connect_start(struct connector *connector, struct connect *connect, const struct url *url);
+void connect_cancel(struct connect *connect); /* allowed in any state; `done` is not called */
+/* Takes a connection back that can carry another exchange, or closes it if it can't. */
+void connector_give(struct connector *connector, struct connection *connection,
+                    const struct url *url);
+
+uint64_t connector_made(const struct connector *connector); /* connections since the beginning */
+size_t connector_idle(const struct connector *connector);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ *     EXCHANGE_IDLE --start--> HEAD --user.head--> DECIDING --read_body--> BODY
+ *          ^                    |                     |                     |
+ *          \--------------------+--- user.ended, or exchange_abort() -------/
+ *
+ * The first chunk takes head and body together, so a small file costs one receive. Where the length
+ * is known or the body goes on until the end of the connection, the parser is done with the head
+ * and bytes land where they will be written from. Chunked bodies pass the parser, which takes the
+ * framing out in place. A chunk goes to the user when it is full or the body ends.
+ *
+ * Two things hold the receiving up, and the clock for a stalled server does not run meanwhile: the
+ * user holds two chunks, or the buffers are used up.
+ */
+#include "net/exchange.h"
+
+#include <errno.h>
+
+enum { FILL_WITHIN_MS = 100, CHUNK_ROOM_MIN = 16 * 1024 };
+
+static void receive(struct exchange *exchange);
+
+static const struct haul_error fine = {.status = HAUL_OK};
+
+/* --- end ------------------------------------------------------------------------------------- */
+
+/* Lets go of everything but the connection. */
+static struct connection *exchange_close(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+
+    timer_stop(&exchange->timer);
+    buffers_unwait(&exchange->waiter);
+    if (exchange->chunk && !exchange->receiving)
+        buffers_give(exchange->buffers, exchange->chunk);
+    exchange->chunk = NULL;
+    exchange->receiving = false;
+    exchange->connection = NULL;
+    exchange->state = EXCHANGE_IDLE;
+    return connection;
+}
+
+void exchange_abort(struct exchange *exchange)
+{
+    if (exchange->state != EXCHANGE_IDLE)
+        connection_close(exchange_close(exchange));
+}
+
+static void exchange_end(struct exchange *exchange, bool reusable, const struct haul_error *error)
+{
+    struct connection *connection = exchange_close(exchange);
+
+    exchange->user->ended(exchange, connection, reusable, error);
+}
+
+static bool lend_chunk(struct exchange *exchange);
+
+/* What was received before it broke is body all the same, and can be resumed from. */
+static void exchange_break(struct exchange *exchange, const struct haul_error *error)
+{
+    if (exchange->state == EXCHANGE_BODY && exchange->chunk && !lend_chunk(exchange))
+        return;
+    exchange_end(exchange, false, error);
+}
+
+/* --- the body -------------------------------------------------------------------------------- */
+
+/* Hands what the chunk holds to the user. False: the user has ended the exchange. */
+static bool lend_chunk(struct exchange *exchange)
+{
+    struct chunk *chunk = exchange->chunk;
+    size_t from = exchange->body_from;
+    size_t len = chunk->len - from;
+    uint64_t offset = exchange->lent_offset;
+
+    exchange->chunk = NULL;
+    if (len == 0) {
+        buffers_give(exchange->buffers, chunk);
+        return true;
+    }
+    exchange->lent++;
+    exchange->lent_offset += len;
+    exchange->user->body(exchange, chunk, from, len, offset);
+    return exchange->state == EXCHANGE_BODY;
+}
+
+static void body_complete(struct exchange *exchange, bool reusable)
+{
+    if (exchange->chunk && !lend_chunk(exchange))
+        return;
+    exchange_end(exchange, reusable && response_keep_alive(exchange->response), &fine);
+}
+
+/* Looks at what came since `parsed`. True: the body has ended, *reusable tells how cleanly. */
+static bool body_progress(struct exchange *exchange, bool *reusable, struct haul_error *error)
+{
+    struct chunk *chunk = exchange->chunk;
+    char *data = chunk->data + exchange->parsed;
+    size_t len = chunk->len - exchange->parsed;
+    enum response_progress progress = RESPONSE_MORE;
+    size_t body_len = len, taken = len;
+
+    switch (response_framing(exchange->response)) {
+    case RESPONSE_EMPTY:
+        body_len = taken = 0;
+        progress = RESPONSE_DONE;
+        break;
+    case RESPONSE_LENGTH:
+        if (len >= exchange->body_left) {
+            body_len = taken = (size_t)exchange->body_left;
+            progress = RESPONSE_DONE;
+        }
+        exchange->body_left -= body_len;
+        break;
+    case RESPONSE_CHUNKED:
+        progress = response_unchunk(exchange->response, data, len, &body_len, &taken, error);
+        break;
+    case RESPONSE_UNTIL_CLOSE:
+        break;
+    }
+    *reusable = taken == len; /* bytes that belong to no response make the connection unfit */
+    chunk->len = exchange->parsed + body_len;
+    exchange->parsed = chunk->len;
+    exchange->received_bytes += body_len;
+    return progress == RESPONSE_DONE;
+}
+
+static void take_body(struct exchange *exchange)
+{
+    struct haul_error error = fine;
+    bool reusable, ended = body_progress(exchange, &reusable, &error);
+
+    if (error.status != HAUL_OK)
+        exchange_break(exchange, &error);
+    else if (ended)
+        body_complete(exchange, reusable);
+    else if (exchange->chunk->size - exchange->chunk->len >= CHUNK_ROOM_MIN ||
+             lend_chunk(exchange))
+        receive(exchange);
+}
+
+/* The peer has ended its side: in good order only where that ends the body. */
+static void take_end(struct exchange *exchange)
+{
+    struct haul_error error;
+
+    if (exchange->state == EXCHANGE_HEAD) {
+        error_set(&error, HAUL_NETWORK, 0, "the server closed the connection without an answer");
+        exchange_break(exchange, &error);
+    } else if (response_framing(exchange->response) == RESPONSE_UNTIL_CLOSE) {
+        body_complete(exchange, false);
+    } else {
+        if (response_framing(exchange->response) == RESPONSE_LENGTH)
+            error_set(&error, HAUL_SHORT_BODY, 0,
+                      "the connection ended after %llu of %llu bytes",
+                      (unsigned long long)exchange->received_bytes,
+                      (unsigned long long)response_length(exchange->response));
+        else
+            error_set(&error, HAUL_SHORT_BODY, 0, "the connection ended within the body, "
+                                                  "after %llu bytes",
+                      (unsigned long long)exchange->received_bytes);
+        exchange_break(exchange, &error);
+    }
+}
+
+/* --- the head -------------------------------------------------------------------------------- */
+
+static void take_head(struct exchange *exchange)
+{
+    struct chunk *chunk = exchange->chunk;
+    struct haul_error error = fine;
+    size_t taken = 0;
+
+    switch (response_head(exchange->response, chunk->data + exchange->parsed,
+                          chunk->len - exchange->parsed, &taken, &error)) {
+    case RESPONSE_MORE:
+        chunk->len = 0; /* the response keeps what it needs */
+        exchange->parsed = 0;
+        receive(exchange);
+        break;
+    case RESPONSE_DONE:
+        exchange->parsed += taken;
+        exchange->body_from = exchange->parsed;
+        exchange->state = EXCHANGE_DECIDING;
+        timer_stop(&exchange->timer);
+        exchange->user->head(exchange);
+        break;
+    case RESPONSE_BAD:
+        exchange_end(exchange, false, &error);
+        break;
+    }
+}
+
+static void start_timer(struct exchange *exchange)
+{
+    exchange->heard_ns = ring_now_ns(exchange->ring);
+    ring_timer_start(exchange->ring, &exchange->timer, exchange->heard_ns + exchange->timeout_ns);
+}
+
+void exchange_read_body(struct exchange *exchange)
+{
+    CHECK(exchange->state == EXCHANGE_DECIDING);
+    exchange->state = EXCHANGE_BODY;
+    exchange->started_ns = ring_now_ns(exchange->ring);
+    exchange->received_bytes = 0;
+    exchange->lent_offset = 0;
+    exchange->body_left = response_length(exchange->response);
+    start_timer(exchange);
+    take_body(exchange);
+}
+
+/* --- receiving ------------------------------------------------------------------------------- */
+
+static void received(void *context, struct chunk *chunk, const struct haul_error *error)
+{
+    struct exchange *exchange = context;
+    bool more;
+
+    CHECK(chunk == exchange->chunk);
+    exchange->receiving = false;
+    more = chunk->len > exchange->parsed;
+    if (more) {
+        exchange->heard_ns = ring_now_ns(exchange->ring);
+        exchange->answered = true;
+    }
+    if (!more && exchange->hurried) {
+        struct haul_error stalled;
+
+        error_set(&stalled, HAUL_TIMEOUT, 0, "nothing came for %llu s",
+                  (unsigned long long)(exchange->timeout_ns / (uint64_t)NS_PER_S));
+        exchange_break(exchange, &stalled);
+    } else if (error->status != HAUL_OK) {
+        exchange_break(exchange, error);
+    } else if (!more) {
+        take_end(exchange);
+    } else {
+        exchange->hurried = false;
+        if (exchange->state == EXCHANGE_HEAD)
+            take_head(exchange);
+        else
+            take_body(exchange);
+    }
+}
+
+/* Whether the rest of the chunk will be full soon, at the speed seen so far: then one answer for all
+ * of it is cheaper. Else bytes are taken as they come. */
+static bool fills_soon(const struct exchange *exchange, size_t room)
+{
+    uint64_t elapsed_ns = ring_now_ns(exchange->ring) - exchange->started_ns;
+
+    return exchange->state == EXCHANGE_BODY && exchange->received_bytes >= 64 * 1024 &&
+           elapsed_ns / exchange->received_bytes * room < FILL_WITHIN_MS * (uint64_t)NS_PER_MS;
+}
+
+static void receive_into_chunk(struct exchange *exchange)
+{
+    struct chunk *chunk = exchange->chunk;
+    size_t want = chunk->size;
+
+    if (exchange->state == EXCHANGE_BODY &&
+        response_framing(exchange->response) == RESPONSE_LENGTH &&
+        want - chunk->len > exchange->body_left)
+        want = chunk->len + (size_t)exchange->body_left;
+    exchange->receiving = true;
+    connection_receive(exchange->connection, chunk, exchange->buffers, want,
+                       response_framing(exchange->response) == RESPONSE_LENGTH &&
+                           fills_soon(exchange, want - chunk->len));
+}
+
+static void chunk_available(struct buffers_waiter *waiter)
+{
+    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+
+    exchange->heard_ns = ring_now_ns(exchange->ring); /* the wait was ours, not the server's */
+    receive(exchange);
+}
+
+static void receive(struct exchange *exchange)
+{
+    if (exchange->lent == EXCHANGE_CHUNKS_MAX)
+        return; /* exchange_give_chunk() goes on */
+    if (!exchange->chunk) {
+        exchange->chunk = buffers_take(exchange->buffers);
+        if (!exchange->chunk) {
+            buffers_wait(exchange->buffers, &exchange->waiter);
+            return;
+        }
+        exchange->parsed = 0;
+        exchange->body_from = 0;
+    }
+    receive_into_chunk(exchange);
+}
+
+static void readable(void *context)
+{
+    struct exchange *exchange = context;
+
+    exchange->receiving = false;
+    receive(exchange);
+}
+
+void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk)
+{
+    bool held_up = exchange->lent == EXCHANGE_CHUNKS_MAX;
+
+    CHECK(exchange->lent > 0);
+    exchange->lent--;
+    buffers_give(exchange->buffers, chunk);
+    if (held_up && exchange->state == EXCHANGE_BODY && !exchange->receiving) {
+        exchange->heard_ns = ring_now_ns(exchange->ring);
+        receive(exchange);
+    }
+}
+
+/* --- sending and time ------------------------------------------------------------------------ */
+
+static void sent(void *context, const struct haul_error *error)
+{
+    struct exchange *exchange = context;
+
+    /* A server may answer and close before it has read all; the receiving side hears of it. */
+    if (error->status != HAUL_OK && exchange->state == EXCHANGE_HEAD && !exchange->receiving)
+        exchange_break(exchange, error);
+}
+
+static const struct connection_user connection_user = {
+    .readable = readable,
+    .received = received,
+    .sent = sent,
+};
+
+static void timer_fired(struct timer *timer)
+{
+    struct exchange *exchange = CONTAINER_OF(timer, struct exchange, timer);
+    uint64_t now = ring_now_ns(exchange->ring);
+    struct haul_error error;
+
+    if (!exchange->receiving) /* we are the ones who are waited for */
+        exchange->heard_ns = now;
+    if (exchange->heard_ns + exchange->timeout_ns > now) {
+        ring_timer_start(exchange->ring, timer, exchange->heard_ns + exchange->timeout_ns);
+    } else if (exchange->state == EXCHANGE_BODY) {
+        /* Part of a chunk may have come: the answer tells. */
+        exchange->hurried = true;
+        ring_timer_start(exchange->ring, timer, now + exchange->timeout_ns);
+        connection_hurry(exchange->connection);
+    } else {
+        error_set(&error, HAUL_TIMEOUT, 0, "no answer within %llu s",
+                  (unsigned long long)(exchange->timeout_ns / (uint64_t)NS_PER_S));
+        exchange_end(exchange, false, &error);
+    }
+}
+
+/* --- begin ----------------------------------------------------------------------------------- */
+
+void exchange_init(struct exchange *exchange, const struct exchange_user *user, struct ring *ring,
+                   struct buffers *buffers, struct response *response, uint64_t timeout_ns)
+{
+    *exchange = (struct exchange){.user = user,
+                                  .ring = ring,
+                                  .buffers = buffers,
+                                  .response = response,
+                                  .timeout_ns = timeout_ns};
+    timer_init(&exchange->timer, timer_fired);
+    list_init(&exchange->waiter.node);
+    exchange->waiter.ready = chunk_available;
+}
+
+void exchange_start(struct exchange *exchange, struct connection *connection, struct span head,
+                    bool to_head)
+{
+    CHECK(exchange->state == EXCHANGE_IDLE);
+    exchange->state = EXCHANGE_HEAD;
+    exchange->connection = connection;
+    exchange->answered = false;
+    exchange->hurried = false;
+    response_start(exchange->response, to_head);
+    connection_set_user(connection, &connection_user, exchange);
+    connection->exchanges++;
+    connection_send(connection, head);
+    start_timer(exchange);
+    if (buffers_scarce(exchange->buffers)) {
+        exchange->receiving = true;
+        connection_await(connection);
+    } else {
+        receive(exchange);
+    }
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One request and its response on a connection: head out, head in, body. What is above it does not
+ * see HTTP/1.1's framing, so that a stream of HTTP/2 can stand in its place.
+ *
+ * Bodies come in chunks that are lent to the user, two at a time at most: who keeps them, stops
+ * the receiving, and TCP's window stops the sender.
+ */
+#ifndef NET_EXCHANGE_H
+#define NET_EXCHANGE_H
+
+#include <stdint.h>
+
+#include "http/response.h"
+#include "net/connection.h"
+
+enum { EXCHANGE_CHUNK_BYTES = 256 * 1024, EXCHANGE_CHUNKS_MAX = 2 };
+
+enum exchange_state {
+    EXCHANGE_IDLE,
+    EXCHANGE_HEAD,     /* the request goes out; the response's head is awaited */
+    EXCHANGE_DECIDING, /* user.head was called; nothing is received until exchange_read_body() */
+    EXCHANGE_BODY,     /* body_left (RESPONSE_LENGTH) is valid */
+};
+
+struct exchange;
+
+struct exchange_user {
+    /* The final response's head is there: response_*() tell. May end the exchange. */
+    void (*head)(struct exchange *exchange);
+    /* `len` bytes of the body at chunk->data + from, which stand at `offset` in it. The chunk is to
+     * be given back by exchange_give_chunk(), also after the end. May end the exchange. */
+    void (*body)(struct exchange *exchange, struct chunk *chunk, size_t from, size_t len,
+                 uint64_t offset);
+    /* The response is complete (OK), or *error broke it. The exchange is EXCHANGE_IDLE again. The
+     * connection is the user's: to be closed unless `reusable`. */
+    void (*ended)(struct exchange *exchange, struct connection *connection, bool reusable,
+                  const struct haul_error *error);
+};
+
+struct exchange {
+    enum exchange_state state;
+    const struct exchange_user *user;
+    struct ring *ring;
+    struct buffers *buffers;
+    struct response *response; /* borrowed from the user */
+    uint64_t timeout_ns;
+    struct connection *connection;
+    struct timer timer;
+    struct buffers_waiter waiter;
+    struct chunk *chunk;     /* being filled, here or in the connection; NULL: none */
+    bool receiving;          /* connection_receive() or connection_await() is under way */
+    size_t body_from;        /* where the body's bytes begin in chunk */
+    size_t parsed;           /* up to where chunk has been looked at */
+    unsigned lent;           /* chunks that the user holds */
+    uint64_t body_left;      /* RESPONSE_LENGTH: still to be received */
+    uint64_t received_bytes; /* of the body */
+    uint64_t lent_offset;    /* of the next chunk's bytes in the body */
+    uint64_t started_ns;     /* the body */
+    uint64_t heard_ns;       /* the last byte */
+    bool hurried;            /* a receive that wants a full chunk was told to answer */
+    bool answered;           /* at least one byte of the response has come */
+};
+
+void exchange_init(struct exchange *exchange, const struct exchange_user *user, struct ring *ring,
+                   struct buffers *buffers, struct response *response, uint64_t timeout_ns);
+/* The connection is the exchange's until user.ended; the head's bytes are copied. */
+void exchange_start(struct exchange *exchange, struct connection *connection, struct span head,
+                    bool to_head);
+/* In EXCHANGE_DECIDING: go on. */
+void exchange_read_body(struct exchange *exchange);
+/* Gives up: closes the connection; user.ended is not called. Allowed in every state. */
+void exchange_abort(struct exchange *exchange);
+void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * A directory is in the map from its first directory_get() until it is closed: because opening it
+ * failed, or because UNUSED_MAX others were given back after it.
+ */
+#include "sink/directory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+
+enum { UNUSED_MAX = 64 };
+
+struct directories {
+    struct ring *ring;
+    struct map map;
+    struct list unused; /* the longest unused first */
+    size_t unused_count;
+};
+
+static void directory_last(struct ref *ref)
+{
+    struct directory *directory = CONTAINER_OF(ref, struct directory, ref);
+
+    CHECK(directory->users == 0 && directory->names.count == 0);
+    if (directory->fd >= 0)
+        ring_close(directory->directories->ring, directory->fd);
+    map_free(&directory->names);
+    free(directory->path);
+    free(directory);
+}
+
+/* Forgets it; the last op ends it. */
+static void directory_drop(struct directory *directory)
+{
+    map_remove(&directory->directories->map, &directory->node);
+    if (list_is_linked(&directory->unused_node)) {
+        list_remove(&directory->unused_node);
+        directory->directories->unused_count--;
+    }
+    ref_drop(&directory->ref);
+}
+
+struct directories *directories_create(struct ring *ring)
+{
+    struct directories *directories = alloc_zeroed(sizeof(*directories));
+
+    if (!directories)
+        return NULL;
+    directories->ring = ring;
+    map_init(&directories->map, ring_random(ring));
+    list_init(&directories->unused);
+    return directories;
+}
+
+void directories_destroy(struct directories *directories)
+{
+    struct map_node *node;
+
+    if (!directories)
+        return;
+    while ((node = map_any(&directories->map)))
+        directory_drop(MAP_ITEM(node, struct directory, node));
+    map_free(&directories->map);
+    free(directories);
+}
+
+struct ring *directories_ring(const struct directories *directories)
+{
+    return directories->ring;
+}
+
+static void tell_waiters(struct directory *directory, const struct haul_error *error)
+{
+    struct list waiting;
+
+    list_init(&waiting);
+    list_move_all(&directory->waiting, &waiting);
+    while (list_is_linked(&waiting)) {
+        struct directory_wait *wait =
+            LIST_ITEM(list_pop_front(&waiting), struct directory_wait, node);
+
+        if (error->status == HAUL_OK)
+            directory->users++;
+        wait->done(wait, error->status == HAUL_OK ? directory : NULL, error);
+    }
+}
+
+static void opened(struct op *op, int res)
+{
+    struct directory *directory = CONTAINER_OF(op, struct directory, op);
+    struct haul_error error = {.status = HAUL_OK};
+
+    if (res >= 0) {
+        directory->fd = res;
+    } else {
+        error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_DIRECTORY, -res,
+                  "can't open or create the directory %s", directory->path);
+        directory_drop(directory);
+    }
+    tell_waiters(directory, &error);
+    if (res >= 0 && directory->users == 0) {
+        directory->users++; /* all who waited have gone */
+        directory_release(directory);
+    }
+}
+
+static struct directory *directory_create(struct directories *directories, struct span path)
+{
+    struct directory *directory = alloc_zeroed(sizeof(*directory));
+
+    if (!directory)
+        return NULL;
+    directory->path = alloc_copy(path.data, path.len);
+    if (!directory->path ||
+        !map_put(&directories->map, &directory->node, span_of(directory->path))) {
+        free(directory->path);
+        free(directory);
+        return NULL;
+    }
+    directory->directories = directories;
+    directory->fd = -1;
+    ref_init(&directory->ref, directory_last);
+    map_init(&directory->names, ring_random(directories->ring));
+    list_init(&directory->waiting);
+    list_init(&directory->unused_node);
+    op_init(&directory->op, opened, &directory->ref);
+    ring_open_directory(directories->ring, &directory->op, directory->path, true);
+    return directory;
+}
+
+struct directory *directory_get(struct directories *directories, struct span path,
+                                struct directory_wait *wait, struct haul_error *error)
+{
+    struct map_node *node = map_find(&directories->map, path);
+    struct directory *directory =
+        node ? MAP_ITEM(node, struct directory, node) : directory_create(directories, path);
+
+    error->status = HAUL_OK;
+    if (!directory) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return NULL;
+    }
+    if (directory->fd < 0) {
+        list_push_back(&directory->waiting, &wait->node);
+        return NULL;
+    }
+    if (list_is_linked(&directory->unused_node)) {
+        list_remove(&directory->unused_node);
+        directories->unused_count--;
+    }
+    directory->users++;
+    return directory;
+}
+
+void directory_unwait(struct directory_wait *wait)
+{
+    list_remove(&wait->node);
+}
+
+void directory_release(struct directory *directory)
+{
+    struct directories *directories = directory->directories;
+
+    CHECK(directory->users > 0);
+    if (--directory->users > 0)
+        return;
+    list_push_back(&directories->unused, &directory->unused_node);
+    if (++directories->unused_count > UNUSED_MAX)
+        directory_drop(LIST_ITEM(directories->unused.next, struct directory, unused_node));
+}

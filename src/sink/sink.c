@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What all sinks share. */
+#include "sink/sink.h"
+
+static const struct haul_error fine = {.status = HAUL_OK};
+
+static void sink_last(struct ref *ref)
+{
+    struct sink *sink = CONTAINER_OF(ref, struct sink, ref);
+
+    text_free(&sink->validator);
+    text_free(&sink->name);
+    text_free(&sink->path);
+    sink->operations->destroy(sink);
+}
+
+static void step_later_done(struct op *op, int res)
+{
+    struct sink *sink = CONTAINER_OF(op, struct sink, op);
+
+    (void)res;
+    sink_step_end(sink, &sink->answer);
+}
+
+void sink_init(struct sink *sink, const struct sink_operations *operations, struct ring *ring)
+{
+    *sink = (struct sink){.operations = operations, .ring = ring, .have_total = UINT64_MAX};
+    ref_init(&sink->ref, sink_last);
+    op_init(&sink->op, step_later_done, &sink->ref);
+}
+
+void sink_step_later(struct sink *sink)
+{
+    sink->answer = fine;
+    sink_step_fail_later(sink);
+}
+
+void sink_step_fail_later(struct sink *sink)
+{
+    sink->op.done = step_later_done;
+    ring_later(sink->ring, &sink->op);
+}
+
+void sink_step_end(struct sink *sink, const struct haul_error *error)
+{
+    if (sink->step_done)
+        sink->step_done(sink->context, error);
+}
+
+void sink_write_end(struct sink_write *write, const struct haul_error *error)
+{
+    write->done(write, error);
+}
+
+void sink_set_user(struct sink *sink, void (*step_done)(void *context, const struct haul_error *),
+                   void *context)
+{
+    sink->step_done = step_done;
+    sink->context = context;
+}
+
+void sink_write(struct sink *sink, struct sink_write *write)
+{
+    write->sink = sink;
+    sink->operations->write(sink, write);
+}
+
+void sink_release(struct sink *sink)
+{
+    sink->step_done = NULL;
+    ref_drop(&sink->ref);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Where the bytes of a download end up, behind one small table of functions.
+ *
+ *     prepare --> open --> write ... --> publish
+ *        |         |         |              |
+ *        \---------+-------- abandon -------/ (when it failed)
+ *
+ * prepare comes before the request is sent, and finds what there is of the file already; open comes
+ * after the response's head. Then writes, in any order and several at once; open may be called
+ * again, with resume or without, when a download is tried anew. publish or abandon ends it; both
+ * only when no write is under way. One step (any call but write) is under way at a time; its end
+ * is told by step_done, from the loop. Whatever a sink starts in the kernel holds a reference on it.
+ */
+#ifndef SINK_SINK_H
+#define SINK_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "ring/ring.h"
+
+struct sink;
+
+/* One write; stands in an object that stays until `done`. */
+struct sink_write {
+    void (*done)(struct sink_write *write, const struct haul_error *error);
+    const char *data; /* stays valid until `done` */
+    size_t len;
+    uint64_t offset;
+    struct sink *sink; /* private from here */
+    struct op op;
+};
+
+/* What makes sure that bytes fetched later belong to the same version of the resource. */
+struct sink_version {
+    const char *url;       /* as asked for */
+    struct span validator; /* strong ETag or Last-Modified (RFC 9110 13.1.5); empty: none */
+    uint64_t total;        /* UINT64_MAX: unknown */
+};
+
+struct sink_operations {
+    /* Afterwards: have_bytes and validator tell what can be taken up. */
+    void (*prepare)(struct sink *sink);
+    /* resume: writes go on at have_bytes; else the sink begins from nothing. */
+    void (*open)(struct sink *sink, bool resume);
+    void (*write)(struct sink *sink, struct sink_write *write);
+    /* All is there: make it the finished file, under a name that is still free. */
+    void (*publish)(struct sink *sink);
+    /* Nothing becomes of it. keep: what was written up to `bytes` is kept, with the version, for
+     * another run, if the sink can. */
+    void (*abandon)(struct sink *sink, uint64_t bytes, const struct sink_version *keep);
+    void (*destroy)(struct sink *sink); /* the last reference is gone */
+};
+
+struct sink {
+    struct ref ref;
+    const struct sink_operations *operations;
+    struct ring *ring;
+    /* status OK, or what failed. */
+    void (*step_done)(void *context, const struct haul_error *error);
+    void *context;
+    struct op op;             /* of the step */
+    struct haul_error answer; /* of a step that ends later */
+    /* Results of prepare. */
+    uint64_t have_bytes;
+    struct text validator; /* as in struct sink_version; empty for a file of another program */
+    uint64_t have_total;   /* UINT64_MAX: unknown */
+    bool kept;             /* result of abandon: there is something to take up */
+    struct text name;      /* of the file, as far as known: for people */
+    struct text path;      /* result of publish; empty where there is no file */
+};
+
+/* For implementations. */
+void sink_init(struct sink *sink, const struct sink_operations *operations, struct ring *ring);
+/* Ends the step from the loop: well, or with sink->answer. */
+void sink_step_later(struct sink *sink);
+void sink_step_fail_later(struct sink *sink);
+void sink_step_end(struct sink *sink, const struct haul_error *error);
+void sink_write_end(struct sink_write *write, const struct haul_error *error);
+
+/* For users: sets who is told, then calls the operation. */
+void sink_set_user(struct sink *sink, void (*step_done)(void *context, const struct haul_error *),
+                   void *context);
+void sink_write(struct sink *sink, struct sink_write *write);
+/* Lets go. Steps and writes that are under way end without being told. */
+void sink_release(struct sink *sink);
+
+/* The kinds; NULL: out of memory. */
+struct sink *sink_discard_create(struct ring *ring);
+struct sink *sink_stream_create(struct ring *ring, int fd);
+struct sink *sink_memory_create(struct ring *ring, uint64_t bytes_max);
+/* The bytes; the caller's from now on, to be freed. NULL if there are none. */
+char *sink_memory_take(struct sink *sink, size_t *len);
+
+struct directories;
+
+struct sink_file_options {
+    const char *directory; /* where it goes */
+    const char *out;       /* name, may hold directories; NULL: suggested */
+    struct span suggested; /* one safe path component */
+    const char *url;       /* what is kept for another run must be of the same */
+    bool auto_renaming;    /* a name that is taken: name.1.ext, name.2.ext ... */
+    bool proceed;          /* continue a file of that name, which another program left */
+};
+
+struct sink *sink_file_create(struct directories *directories,
+                              const struct sink_file_options *options);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * An open descriptor (standard output, a pipe) that takes bytes in order. Writes queue up behind
+ * each other. What was written can't be taken back: a download that has to begin anew after its
+ * first byte fails, but one that can go on where it stopped goes on.
+ */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "sink/sink.h"
+
+struct sink_stream {
+    struct sink sink;
+    int fd;
+    uint64_t written;
+    struct sink_write *current;
+    struct sink_write *next; /* there are two chunks at most, so one waits at most */
+};
+
+static void stream_start(struct sink_stream *stream);
+
+static struct sink_stream *stream_of(struct sink *sink)
+{
+    return CONTAINER_OF(sink, struct sink_stream, sink);
+}
+
+static void write_done(struct op *op, int res)
+{
+    struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
+    struct sink_stream *stream = stream_of(write->sink);
+    struct haul_error error = {.status = HAUL_OK};
+
+    if (res < 0)
+        error_set(&error, HAUL_FILE_IO, -res, "can't write to the output");
+    else
+        stream->written += (uint64_t)res;
+    stream->current = stream->next;
+    stream->next = NULL;
+    if (stream->current)
+        stream_start(stream);
+    sink_write_end(write, &error);
+}
+
+static void stream_start(struct sink_stream *stream)
+{
+    struct sink_write *write = stream->current;
+
+    op_init(&write->op, write_done, &stream->sink.ref);
+    ring_write_stream(stream->sink.ring, &write->op, stream->fd, write->data, write->len);
+}
+
+static void stream_write(struct sink *sink, struct sink_write *write)
+{
+    struct sink_stream *stream = stream_of(sink);
+
+    if (!stream->current) {
+        stream->current = write;
+        stream_start(stream);
+    } else {
+        CHECK(!stream->next);
+        stream->next = write;
+    }
+}
+
+static void stream_open(struct sink *sink, bool resume)
+{
+    if (resume || stream_of(sink)->written == 0) {
+        sink_step_later(sink);
+        return;
+    }
+    error_set(&sink->answer, HAUL_CANNOT_RESUME, 0,
+              "part of it has gone to the output already, and the server can't continue there");
+    sink_step_fail_later(sink);
+}
+
+static void stream_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+{
+    struct sink_stream *stream = stream_of(sink);
+
+    (void)bytes;
+    (void)keep;
+    if (stream->current)
+        ring_cancel(sink->ring, &stream->current->op);
+    sink_step_later(sink);
+}
+
+static void stream_destroy(struct sink *sink)
+{
+    free(stream_of(sink));
+}
+
+static const struct sink_operations operations = {
+    .prepare = sink_step_later,
+    .open = stream_open,
+    .write = stream_write,
+    .publish = sink_step_later,
+    .abandon = stream_abandon,
+    .destroy = stream_destroy,
+};
+
+struct sink *sink_stream_create(struct ring *ring, int fd)
+{
+    struct sink_stream *stream = alloc_zeroed(sizeof(*stream));
+
+    if (!stream)
+        return NULL;
+    sink_init(&stream->sink, &operations, ring);
+    stream->fd = fd;
+    return &stream->sink;
+}

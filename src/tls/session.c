@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One TLS session over memory. wolfSSL asks the receive callback for ciphertext, which comes out
+ * of the lent input, and hands its own to the send callback, which appends it to the output.
+ *
+ *                 tls_handshake                  close_notify
+ *  HANDSHAKING ------------------> OPEN --------------------------> PEER_CLOSED
+ *       |                           |                                    |
+ *       +---------------------------+------------------------------------+--> BROKEN
+ *
+ * Invariants: OPEN is reached only with `verified`, or with a trust that does not check; whatever
+ * fails on the way there, or never happens, refuses the peer. Input that is left when the session
+ * ends is forgotten.
+ *
+ * Copies: the callback copies each record into wolfSSL's buffer, which it allocates for every
+ * record larger than a few bytes; it decrypts in place, and wolfSSL_read copies from there.
+ */
+#include <wolfssl/options.h>
+
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "tls/internal.h"
+
+enum { ALERT_CERTIFICATE_REQUIRED = 116 };
+
+enum session_state {
+    SESSION_HANDSHAKING, /* verified: may already be set */
+    SESSION_OPEN,        /* the peer is who it should be */
+    SESSION_PEER_CLOSED, /* nothing comes any more, but we may still write */
+    SESSION_BROKEN
+};
+
+struct tls_session {
+    WOLFSSL *ssl;
+    struct tls_trust *trust;
+    enum session_state state;
+    bool verified;            /* the verify callback has seen the leaf, and it is the peer's */
+    bool refused;             /* the verify callback has set *error */
+    struct haul_error *error; /* of the call under way, or NULL */
+    const char *input;        /* lent */
+    size_t input_len;
+    bool heard;         /* something from the peer */
+    bool heard_records; /* it began as TLS does */
+    struct text output;
+    size_t output_taken; /* of its bytes */
+    struct tls_peer peer;
+};
+
+/* ---- what wolfSSL calls ---- */
+
+int tls_session_receive(WOLFSSL *ssl, char *data, int len, void *user)
+{
+    struct tls_session *session = user;
+    size_t take = (size_t)len < session->input_len ? (size_t)len : session->input_len;
+
+    (void)ssl;
+    if (take == 0)
+        return WOLFSSL_CBIO_ERR_WANT_READ;
+    if (!session->heard) {
+        session->heard = true;
+        session->heard_records = session->input[0] == 0x15 || session->input[0] == 0x16;
+    }
+    memcpy(data, session->input, take);
+    session->input += take;
+    session->input_len -= take;
+    return (int)take;
+}
+
+int tls_session_send(WOLFSSL *ssl, char *data, int len, void *user)
+{
+    struct tls_session *session = user;
+
+    (void)ssl;
+    text_add(&session->output, span_make(data, (size_t)len));
+    return session->output.failed ? WOLFSSL_CBIO_ERR_GENERAL : len;
+}
+
+/* Why the chain was refused, said of the certificate at this depth of it (0: the peer's own). */
+static void say_refusal(struct text *text, const struct certificate *certificate, int depth,
+                        int reason, const char *host)
+{
+    if (depth > 0) {
+        text_printf(text, "an authority behind the certificate of %s, ", host);
+        certificate_add_name(text, certificate->subject);
+        text_add(text, SPAN(", "));
+    } else {
+        text_printf(text, "the certificate of %s ", host);
+    }
+    if (reason == ASN_AFTER_DATE_E) {
+        text_add(text, SPAN("expired on "));
+        certificate_add_date(text, certificate->not_after);
+    } else if (reason == ASN_BEFORE_DATE_E) {
+        text_add(text, SPAN("is not valid before "));
+        certificate_add_date(text, certificate->not_before);
+        text_add(text, SPAN(" (is this computer's clock right?)"));
+    } else if (reason == ASN_SELF_SIGNED_E ||
+               (reason == ASN_NO_SIGNER_E && certificate_is_self_issued(certificate))) {
+        text_add(text, SPAN("is self-signed and not trusted; to trust it, save it to a file and "
+                            "pass that with --ca-certificate"));
+    } else if (reason == ASN_NO_SIGNER_E) {
+        text_add(text, SPAN("was issued by "));
+        certificate_add_name(text, certificate->issuer);
+        text_add(text, SPAN(", which is not trusted here (or the server leaves out a certificate "
+                            "in between); --ca-certificate names a file of authorities to trust"));
+    } else if (reason == ASN_SIG_CONFIRM_E) {
+        text_add(text, SPAN("is not signed by whom it says it is"));
+    } else {
+        text_printf(text, "is not acceptable: %s",
+                    wolfSSL_ERR_reason_error_string((unsigned long)reason));
+    }
+}
+
+static void say_wrong_host(struct text *text, const struct certificate *certificate,
+                           const struct tls_peer *peer)
+{
+    text_add(text, SPAN("the certificate is for "));
+    certificate_add_names(text, certificate);
+    text_printf(text, ", not for %s%s", peer->ip_bytes > 0 ? "IP address " : "", peer->host);
+}
+
+/*
+ * Called for the peer's own certificate always, and for those above it when they are bad. What
+ * wolfSSL found bad is never overruled.
+ */
+int tls_session_verify(int good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct tls_session *session = store->userCtx;
+    int depth = store->error_depth;
+    struct certificate certificate;
+    struct text text = {0};
+    struct span der = span_make("", 0);
+
+    session->verified = false;
+    if (store->certs && depth >= 0 && depth < store->totalCerts)
+        der = span_make((const char *)store->certs[depth].buffer, store->certs[depth].length);
+    if (!certificate_parse(&certificate, der)) {
+        text_printf(&text, "the certificate of %s is malformed", session->peer.host);
+    } else if (!good && store->error != DOMAIN_NAME_MISMATCH) {
+        say_refusal(&text, &certificate, depth, store->error, session->peer.host);
+    } else if (depth == 0) {
+        session->verified = good && certificate_is_for(&certificate, &session->peer);
+        if (!session->verified)
+            say_wrong_host(&text, &certificate, &session->peer);
+    } else if (good) {
+        return 1;
+    }
+    if (!session->verified) {
+        session->refused = true;
+        error_set(session->error, HAUL_CERTIFICATE, 0, "%s",
+                  text.failed || text.len == 0 ? "the certificate is not acceptable" : text.data);
+    }
+    text_free(&text);
+    return session->verified;
+}
+
+/* ---- errors ---- */
+
+/* The peer's reason (RFC 8446 6.2); NULL: none that we know. */
+static const char *alert_name(int code)
+{
+    static const struct {
+        int code;
+        const char *name;
+    } alerts[] = {
+        {10, "unexpected_message"},
+        {20, "bad_record_mac"},
+        {22, "record_overflow"},
+        {40, "handshake_failure: it has no cipher in common with haul, or asks for "
+             "a client certificate"},
+        {42, "bad_certificate"},
+        {43, "unsupported_certificate"},
+        {44, "certificate_revoked"},
+        {45, "certificate_expired"},
+        {46, "certificate_unknown"},
+        {47, "illegal_parameter"},
+        {48, "unknown_ca"},
+        {49, "access_denied"},
+        {50, "decode_error"},
+        {51, "decrypt_error"},
+        {70, "protocol_version: it takes neither TLS 1.2 nor 1.3"},
+        {71, "insufficient_security"},
+        {80, "internal_error"},
+        {86, "inappropriate_fallback"},
+        {90, "user_canceled"},
+        {100, "no_renegotiation"},
+        {109, "missing_extension"},
+        {110, "unsupported_extension"},
+        {112, "unrecognized_name: it does not know the host"},
+        {113, "bad_certificate_status_response"},
+        {115, "unknown_psk_identity"},
+        {ALERT_CERTIFICATE_REQUIRED, "certificate_required: it asks for a client certificate"},
+        {120, "no_application_protocol"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(alerts); i++)
+        if (alerts[i].code == code)
+            return alerts[i].name;
+    return NULL;
+}
+
+static void say_alert(struct tls_session *session, enum haul_status status)
+{
+    WOLFSSL_ALERT_HISTORY history = {0};
+    const char *name;
+
+    wolfSSL_get_alert_history(session->ssl, &history);
+    if (history.last_rx.code ==
+        ALERT_CERTIFICATE_REQUIRED) /* TLS 1.3 says so after the handshake */
+        status = HAUL_TLS;
+    name = alert_name(history.last_rx.code);
+    if (name)
+        error_set(session->error, status, 0, "%s ended the TLS session with the alert %s",
+                  session->peer.host, name);
+    else
+        error_set(session->error, status, 0, "%s ended the TLS session with the alert %d",
+                  session->peer.host, history.last_rx.code);
+}
+
+/* reason: wolfSSL's. The certificate's own troubles were said by the verify callback. */
+static enum tls_progress fail(struct tls_session *session, int reason)
+{
+    bool shaking = session->state == SESSION_HANDSHAKING;
+    enum haul_status status = shaking ? HAUL_TLS : HAUL_NETWORK;
+    const char *host = session->peer.host;
+
+    session->state = SESSION_BROKEN;
+    session->input_len = 0;
+    if (session->refused) /* said already */
+        ;
+    else if (session->output.failed || reason == MEMORY_E || reason == MEMORY_ERROR)
+        error_set(session->error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the TLS session");
+    else if (reason == FATAL_ERROR)
+        say_alert(session, status);
+    else if (reason == WOLFSSL_ERROR_ZERO_RETURN || reason == SOCKET_PEER_CLOSED_E)
+        error_set(session->error, status, 0, "%s ended the TLS session during the handshake", host);
+    else if (shaking && session->heard && !session->heard_records)
+        error_set(session->error, status, 0, "%s does not speak TLS on this port", host);
+    else if (reason == VERSION_ERROR || reason == UNSUPPORTED_PROTO_VERSION)
+        error_set(session->error, status, 0, "%s speaks another version of TLS than 1.2 and 1.3",
+                  host);
+    else if (reason == DECRYPT_ERROR || reason == VERIFY_MAC_ERROR)
+        error_set(session->error, status, 0, "a TLS record from %s was damaged on its way", host);
+    else if (shaking && (reason == RSA_KEY_SIZE_E || reason == ECC_KEY_SIZE_E))
+        error_set(session->error, HAUL_CERTIFICATE, 0,
+                  "the key in the certificate of %s is too small", host);
+    else
+        error_set(session->error, status, 0, "%s with %s failed: %s",
+                  shaking ? "the TLS handshake" : "the TLS session", host,
+                  wolfSSL_ERR_reason_error_string((unsigned long)reason));
+    return TLS_BAD;
+}
+
+static enum tls_progress fail_again(struct tls_session *session, struct haul_error *error)
+{
+    error_set(error, HAUL_NETWORK, 0, "the TLS session with %s has failed before",
+              session->peer.host);
+    return TLS_BAD;
+}
+
+/* ---- the session ---- */
+
+static bool set_up_session(struct tls_session *session)
+{
+    char alpn[] = "http/1.1";
+    WOLFSSL *ssl = session->ssl;
+    const struct tls_peer *peer = &session->peer;
+
+    wolfSSL_SetIOReadCtx(ssl, session);
+    wolfSSL_SetIOWriteCtx(ssl, session);
+    wolfSSL_SetCertCbCtx(ssl, session);
+    /* As curl has it: who selects nothing, speaks HTTP/1.1. */
+    if (wolfSSL_UseALPN(ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) !=
+        WOLFSSL_SUCCESS)
+        return false;
+    if (peer->ip_bytes > 0) /* RFC 6066 3: no addresses in SNI */
+        return true;
+    if (wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, peer->host,
+                       (unsigned short)strlen(peer->host)) != WOLFSSL_SUCCESS)
+        return false;
+    /* A second look besides certificate_is_for(), which is the stricter one. */
+    return !session->trust->check || wolfSSL_check_domain_name(ssl, peer->host) == WOLFSSL_SUCCESS;
+}
+
+struct tls_session *tls_session_create(struct tls_trust *trust, struct span host,
+                                       struct haul_error *error)
+{
+    struct tls_session *session = alloc_zeroed(sizeof(*session));
+
+    if (!session)
+        goto no_memory;
+    session->trust = trust;
+    if (!tls_peer_init(&session->peer, host)) {
+        error_set(error, HAUL_TLS, 0, "TLS can't be spoken to a host of the name %.*s",
+                  SPAN_ARG(host));
+        goto no_peer;
+    }
+    session->ssl = wolfSSL_new(trust->context);
+    if (!session->ssl || !set_up_session(session))
+        goto no_session;
+    return session;
+
+no_session:
+    wolfSSL_free(session->ssl);
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "can't set up a TLS session");
+no_peer:
+    free(session);
+    return NULL;
+no_memory:
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "can't set up a TLS session");
+    return NULL;
+}
+
+void tls_session_destroy(struct tls_session *session)
+{
+    if (!session)
+        return;
+    wolfSSL_free(session->ssl);
+    text_free(&session->output);
+    free(session);
+}
+
+/*
+ * wolfSSL adds the authorities that a peer sent to those that we trust. They were checked, but
+ * what one server sends should not decide whether another one is accepted, nor should they pile up.
+ */
+static void forget_intermediates(struct tls_session *session)
+{
+    wolfSSL_CertManagerUnloadIntermediateCerts(wolfSSL_CTX_GetCertManager(session->trust->context));
+}
+
+enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *error)
+{
+    int result;
+
+    if (session->state == SESSION_OPEN || session->state == SESSION_PEER_CLOSED)
+        return TLS_OK;
+    if (session->state == SESSION_BROKEN)
+        return fail_again(session, error);
+    session->error = error;
+    result = wolfSSL_connect(session->ssl);
+    if (result != WOLFSSL_SUCCESS) {
+        int reason = wolfSSL_get_error(session->ssl, result);
+
+        if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
+            return TLS_WANT_INPUT;
+        forget_intermediates(session);
+        return fail(session, reason);
+    }
+    forget_intermediates(session);
+    if (session->trust->check && !session->verified) {
+        session->state = SESSION_BROKEN;
+        error_set(error, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
+                  session->peer.host);
+        return TLS_BAD;
+    }
+    session->refused = false;
+    session->state = SESSION_OPEN;
+    return TLS_OK;
+}
+
+void tls_input(struct tls_session *session, const char *data, size_t len)
+{
+    CHECK(session->input_len == 0);
+    session->input = data;
+    session->input_len = len;
+}
+
+size_t tls_input_left(const struct tls_session *session)
+{
+    return session->input_len;
+}
+
+enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
+                           struct haul_error *error)
+{
+    *got = 0;
+    CHECK(session->state != SESSION_HANDSHAKING && len > 0);
+    if (session->state == SESSION_BROKEN)
+        return fail_again(session, error);
+    if (session->state == SESSION_PEER_CLOSED)
+        return TLS_CLOSED;
+    session->error = error;
+    while (*got < len) {
+        size_t room = len - *got < INT_MAX ? len - *got : INT_MAX;
+        int result = wolfSSL_read(session->ssl, data + *got, (int)room);
+        int reason;
+
+        if (result > 0) {
+            *got += (size_t)result;
+            continue;
+        }
+        reason = wolfSSL_get_error(session->ssl, result);
+        if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
+            break;
+        /* What came before the end is handed out first; wolfSSL will say the same again. */
+        if (*got > 0)
+            break;
+        if (reason != WOLFSSL_ERROR_ZERO_RETURN)
+            return fail(session, reason);
+        session->state = SESSION_PEER_CLOSED;
+        session->input_len = 0;
+        return TLS_CLOSED;
+    }
+    return *got > 0 ? TLS_OK : TLS_WANT_INPUT;
+}
+
+enum tls_progress tls_write(struct tls_session *session, struct span data, struct haul_error *error)
+{
+    CHECK(session->state != SESSION_HANDSHAKING);
+    if (session->state == SESSION_BROKEN)
+        return fail_again(session, error);
+    session->error = error;
+    while (data.len > 0) {
+        int result =
+            wolfSSL_write(session->ssl, data.data, (int)(data.len < INT_MAX ? data.len : INT_MAX));
+
+        if (result <= 0)
+            return fail(session, wolfSSL_get_error(session->ssl, result));
+        data = span_sub(data, (size_t)result, data.len);
+    }
+    return TLS_OK;
+}
+
+void tls_close(struct tls_session *session)
+{
+    if (session->state == SESSION_OPEN || session->state == SESSION_PEER_CLOSED)
+        wolfSSL_shutdown(session->ssl);
+}
+
+struct span tls_output(const struct tls_session *session)
+{
+    return span_sub(text_span(&session->output), session->output_taken, SIZE_MAX);
+}
+
+void tls_output_taken(struct tls_session *session, size_t len)
+{
+    CHECK(len <= session->output.len - session->output_taken);
+    session->output_taken += len;
+    if (session->output_taken == session->output.len) {
+        text_clear(&session->output); /* keeps its memory for the next request */
+        session->output_taken = 0;
+    }
+}
+
+void tls_describe(const struct tls_session *session, char *text, size_t len)
+{
+    snprintf(text, len, "%s %s", wolfSSL_get_version(session->ssl),
+             wolfSSL_CIPHER_get_name(wolfSSL_get_current_cipher(session->ssl)));
+}

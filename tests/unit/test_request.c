@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include "http/request.h"
+
+static void assert_request(const char *url_text, struct request_head head, const char *expected)
+{
+    struct text out = {0};
+    struct url url;
+
+    assert_true(url_parse(&url, span_of(url_text), NULL));
+    head.url = &url;
+    if (!head.method)
+        head.method = "GET";
+    request_write(&head, &out);
+    assert_false(out.failed);
+    assert_span(text_span(&out), expected);
+    text_free(&out);
+    url_free(&url);
+}
+
+static void test_plain(void **state)
+{
+    (void)state;
+    assert_request("http://example.com:8080/a b?c#d",
+                   (struct request_head){.user_agent = SPAN("haul/1")},
+                   "GET /a%20b?c HTTP/1.1\r\n"
+                   "Host: example.com:8080\r\n"
+                   "User-Agent: haul/1\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "\r\n");
+    assert_request("https://[::1]", (struct request_head){.method = "HEAD"},
+                   "HEAD / HTTP/1.1\r\n"
+                   "Host: [::1]\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "\r\n");
+}
+
+static void test_range(void **state)
+{
+    (void)state;
+    assert_request("http://h/",
+                   (struct request_head){.range_from = UINT64_MAX, .if_range = SPAN("\"v1\"")},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Range: bytes=18446744073709551615-\r\n"
+                   "If-Range: \"v1\"\r\n"
+                   "\r\n");
+    assert_request("http://h/", (struct request_head){.range_from = 1},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Range: bytes=1-\r\n"
+                   "\r\n");
+    assert_request("http://h/", (struct request_head){.if_range = SPAN("\"v1\"")},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "\r\n");
+}
+
+static void test_login(void **state)
+{
+    static const struct {
+        const char *url;
+        const char *base64;
+    } rows[] = {
+        {"http://Aladdin:open%20sesame@h/", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}, /* RFC 7617 2 */
+        {"http://test:123%C2%A3@h/", "dGVzdDoxMjPCow=="},                    /* RFC 7617 2.1 */
+        {"http://a@h/", "YTo="},
+        {"http://a:b@h/", "YTpi"},
+        {"http://a:bc@h/", "YTpiYw=="},
+        {"http://a:bcd@h/", "YTpiY2Q="},
+        {"http://a:%ff%fe%fd%fc@h/", "YTr//v38"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char expected[256];
+
+        snprintf(expected, sizeof(expected),
+                 "GET / HTTP/1.1\r\nHost: h\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+                 "Authorization: Basic %s\r\n\r\n",
+                 rows[i].base64);
+        assert_request(rows[i].url, (struct request_head){0}, expected);
+    }
+}
+
+static void test_users_headers(void **state)
+{
+    static const char *const first[] = {"X-A: 1",  "x-a:2",     "X-B: one",
+                                        "Accept:", "Cookie: a", "user-agent: mine"};
+    static const char *const second[] = {
+        "X-b:  two \t",           "X-C: three", "host: other", "X-D:", "Accept-Encoding: gzip",
+        "Authorization: Bearer t"};
+    static const char *const third[] = {"COOKIE:", "X-D: d", "X-D: e", "X-D:"};
+    static const char *const *const sets[] = {first, second, third};
+    static const size_t counts[] = {COUNT_OF(first), COUNT_OF(second), COUNT_OF(third)};
+
+    (void)state;
+    assert_request("http://u:p@h/",
+                   (struct request_head){.user_agent = SPAN("haul/1"),
+                                         .header_sets = sets,
+                                         .header_counts = counts,
+                                         .set_count = 3},
+                   "GET / HTTP/1.1\r\n"
+                   "host: other\r\n"
+                   "user-agent: mine\r\n"
+                   "Accept-Encoding: gzip\r\n"
+                   "Authorization: Bearer t\r\n"
+                   "X-A: 1\r\n"
+                   "x-a: 2\r\n"
+                   "X-b: two\r\n"
+                   "X-C: three\r\n"
+                   "X-D: d\r\n"
+                   "X-D: e\r\n"
+                   "\r\n");
+}
+
+static void test_check_header(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *error; /* NULL: good */
+    } rows[] = {
+        {"X-A: b", NULL},
+        {"X-A:b", NULL},
+        {"X-A:", NULL},
+        {"X!#$%&'*+-.^_`|~9: b\tc \xc3\xa4", NULL},
+        {"Connection: close", NULL},
+        {"no colon", "no colon"},
+        {"", "no colon"},
+        {": b", "no header name"},
+        {"X A: b", "no header name"},
+        {"X-A : b", "no header name"},
+        {" X-A: b", "no header name"},
+        {"X\xc3\xa4: b", "no header name"},
+        {"X\r\nY: b", "no header name"},
+        {"X-A: b\r\nY: c", "control character"},
+        {"X-A: b\n", "control character"},
+        {"X-A: b\x7f", "control character"},
+        {"X-A: \x1b[31m", "\\x1b"},
+        {"content-length: 5", "no request body"},
+        {"Transfer-Encoding: chunked", "no request body"},
+        {"RANGE: bytes=0-1", "by itself"},
+        {"if-range: x", "by itself"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct haul_error error = {0};
+
+        if (request_check_header(rows[i].line, &error) != !rows[i].error)
+            fail_msg("%s: %s", rows[i].line, error.text);
+        if (rows[i].error) {
+            assert_int_equal(error.status, HAUL_BAD_OPTION);
+            if (!strstr(error.text, rows[i].error))
+                fail_msg("%s: %s", rows[i].line, error.text);
+            assert_false(request_check_header(rows[i].line, NULL));
+        }
+    }
+}
+
+static void test_check_long_header(void **state)
+{
+    struct haul_error error = {0};
+    char line[4000];
+
+    (void)state;
+    memset(line, 'x', sizeof(line));
+    line[sizeof(line) - 1] = '\0';
+    assert_false(request_check_header(line, &error));
+    assert_non_null(strstr(error.text, "xxx...\" can't be sent: it has no colon"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain),        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_login),        cmocka_unit_test(test_users_headers),
+        cmocka_unit_test(test_check_header), cmocka_unit_test(test_check_long_header),
+    };
+
+    return UNIT_RUN(tests);
+}
