@@ -89,7 +89,8 @@ enum haul_log_level {
     HAUL_LOG_DEBUG
 };
 
-/* Kernel features that a test can switch off, so that every fallback runs (options.features_off). */
+/* Kernel features that a test can switch off, so that every fallback runs (options.features_off).
+ */
 enum haul_feature {
     HAUL_FEATURE_SINGLE_ISSUER = 1 << 0, /* 6.0 */
     HAUL_FEATURE_DEFER_TASKRUN = 1 << 1, /* 6.1 */
@@ -99,25 +100,26 @@ enum haul_feature {
 
 /* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
 struct haul_options {
-    size_t size;                    /* of this struct, as the program was compiled */
-    unsigned downloads_max;         /* requests in flight at once [64] */
-    unsigned connections_per_host;  /* over all downloads; 0 [default]: up to 6, as the host bears it */
-    uint64_t wait_ms;               /* between two starts on one host [0] */
-    bool random_wait;               /* vary that from 0.5 to 1.5 times [false] */
-    unsigned tries_max;             /* for one download; 0: no limit [5] */
-    uint64_t retry_wait_ms;         /* before the second try; doubles, with jitter, to 60 s [1000] */
-    uint64_t timeout_ms;            /* without a byte [60000] */
-    uint64_t connect_timeout_ms;    /* names, connecting and TLS handshake, each [15000] */
-    const char *directory;          /* where files go [the working directory] */
-    const char *user_agent;         /* ["haul/" HAUL_VERSION] */
-    const char *const *headers;     /* "Name: value", sent with every request [none] */
-    size_t header_count;            /* of them [0] */
-    const char *ca_certificate;     /* PEM file to trust instead of the system's [NULL] */
-    bool check_certificate;         /* [true] */
-    bool auto_file_renaming;        /* a name that is taken: use name.1, name.2 ... [true] */
-    bool proceed;                   /* continue partial files of other programs [false] */
-    uint32_t features_off;          /* enum haul_feature bits, for tests [0] */
-    enum haul_log_level log_level;  /* [HAUL_LOG_NONE] */
+    size_t size;            /* of this struct, as the program was compiled */
+    unsigned downloads_max; /* requests in flight at once [64] */
+    unsigned
+        connections_per_host; /* over all downloads; 0 [default]: up to 6, as the host bears it */
+    uint64_t wait_ms;         /* between two starts on one host [0] */
+    bool random_wait;         /* vary that from 0.5 to 1.5 times [false] */
+    unsigned tries_max;       /* for one download; 0: no limit [5] */
+    uint64_t retry_wait_ms;   /* before the second try; doubles, with jitter, to 60 s [1000] */
+    uint64_t timeout_ms;      /* without a byte [60000] */
+    uint64_t connect_timeout_ms;   /* names, connecting and TLS handshake, each [15000] */
+    const char *directory;         /* where files go [the working directory] */
+    const char *user_agent;        /* ["haul/" HAUL_VERSION] */
+    const char *const *headers;    /* "Name: value", sent with every request [none] */
+    size_t header_count;           /* of them [0] */
+    const char *ca_certificate;    /* PEM file to trust instead of the system's [NULL] */
+    bool check_certificate;        /* [true] */
+    bool auto_file_renaming;       /* a name that is taken: use name.1, name.2 ... [true] */
+    bool proceed;                  /* continue partial files of other programs [false] */
+    uint32_t features_off;         /* enum haul_feature bits, for tests [0] */
+    enum haul_log_level log_level; /* [HAUL_LOG_NONE] */
     /* line: valid during the call, control characters escaped, no line end [NULL] */
     void (*log)(void *context, enum haul_log_level level, const char *line);
     void *log_context;
@@ -135,17 +137,18 @@ enum haul_sink {
     HAUL_SINK_FD,      /* an open descriptor, in order; it stays open */
     HAUL_SINK_MEMORY,  /* result.data */
     HAUL_SINK_DISCARD, /* counted and thrown away */
-    HAUL_SINK_NONE     /* ask for the head only, by HEAD: result.total and the name that it would get */
+    HAUL_SINK_NONE /* ask for the head only, by HEAD: result.total and the name that it would get */
 };
 
 /* One download. haul_request_init() sets all to zero; only url must be set. */
 struct haul_request {
     size_t size;
     const char *url;
-    const char *out;            /* file name, may hold directories; NULL: taken from the URL */
-    const char *directory;      /* NULL: the engine's */
-    const char *user_agent;     /* NULL: the engine's */
-    const char *const *headers; /* sent besides the engine's; not after a redirect to another origin */
+    const char *out;        /* file name, may hold directories; NULL: taken from the URL */
+    const char *directory;  /* NULL: the engine's */
+    const char *user_agent; /* NULL: the engine's */
+    const char *const
+        *headers; /* sent besides the engine's; not after a redirect to another origin */
     size_t header_count;
     enum haul_sink sink;
     int fd;             /* HAUL_SINK_FD */
@@ -165,13 +168,13 @@ HAUL_API void haul_request_init(struct haul_request *request, size_t size);
 /* What became of a download; valid until the handle is released, or the done callback returns. */
 struct haul_result {
     enum haul_status status;
-    const char *error;      /* one sentence, "" if all went well */
-    const char *url;        /* as asked for */
-    const char *final_url;  /* after redirects */
-    const char *path;       /* of the finished file, as asked for with directory and out; "" if none */
-    const char *name;       /* that the file has or would have had, "" if it was never known */
-    bool kept;              /* not finished, but there is something on disk to go on from */
-    int http_status;        /* of the last response; 0: there was none */
+    const char *error;     /* one sentence, "" if all went well */
+    const char *url;       /* as asked for */
+    const char *final_url; /* after redirects */
+    const char *path; /* of the finished file, as asked for with directory and out; "" if none */
+    const char *name; /* that the file has or would have had, "" if it was never known */
+    bool kept;        /* not finished, but there is something on disk to go on from */
+    int http_status;  /* of the last response; 0: there was none */
     unsigned tries;
     uint64_t bytes;         /* of the body, as far as it went to the sink */
     uint64_t resumed_bytes; /* of these, there before this download began */

@@ -15,7 +15,7 @@
 #define UNREACHABLE() check_failed("unreachable", __FILE__, __LINE__)
 
 #define CONTAINER_OF(pointer, type, member)                                                        \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -2,7 +2,6 @@
 #include "base/log.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/text.h"
 
@@ -13,17 +12,17 @@ bool log_wants(const struct log *log, enum haul_log_level level)
 
 void log_write(const struct log *log, enum haul_log_level level, const char *format, ...)
 {
-    struct text line = {0};
-    char raw[1024];
+    struct text raw = {0}, line = {0};
     va_list args;
 
     if (!log_wants(log, level))
         return;
     va_start(args, format);
-    vsnprintf(raw, sizeof(raw), format, args);
+    text_vprintf(&raw, format, args);
     va_end(args);
-    text_add_escaped(&line, span_of(raw));
-    if (!line.failed)
+    text_add_escaped(&line, text_span(&raw));
+    if (!raw.failed && !line.failed && line.data)
         log->write(log->context, level, line.data);
+    text_free(&raw);
     text_free(&line);
 }

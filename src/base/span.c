@@ -97,11 +97,56 @@ bool span_to_u64(struct span s, uint64_t *value)
     return true;
 }
 
+/* SipHash-1-3 (Aumasson and Bernstein): with a secret seed, nobody outside can choose keys that
+ * collide. */
+struct sip {
+    uint64_t v0, v1, v2, v3;
+};
+
+static uint64_t rotate(uint64_t word, unsigned bits)
+{
+    return word << bits | word >> (64 - bits);
+}
+
+static void sip_round(struct sip *sip)
+{
+    sip->v0 += sip->v1;
+    sip->v2 += sip->v3;
+    sip->v1 = rotate(sip->v1, 13) ^ sip->v0;
+    sip->v3 = rotate(sip->v3, 16) ^ sip->v2;
+    sip->v0 = rotate(sip->v0, 32);
+    sip->v2 += sip->v1;
+    sip->v0 += sip->v3;
+    sip->v1 = rotate(sip->v1, 17) ^ sip->v2;
+    sip->v3 = rotate(sip->v3, 21) ^ sip->v0;
+    sip->v2 = rotate(sip->v2, 32);
+}
+
+static void sip_word(struct sip *sip, uint64_t word)
+{
+    sip->v3 ^= word;
+    sip_round(sip);
+    sip->v0 ^= word;
+}
+
 uint64_t span_hash(struct span s, uint64_t seed)
 {
-    uint64_t hash = 0xcbf29ce484222325U ^ seed;
+    struct sip sip = {seed ^ 0x736f6d6570736575U, ~seed ^ 0x646f72616e646f6dU,
+                      seed ^ 0x6c7967656e657261U, ~seed ^ 0x7465646279746573U};
+    uint64_t last = (uint64_t)s.len << 56;
+    size_t at = 0;
 
-    for (size_t i = 0; i < s.len; i++)
-        hash = (hash ^ (unsigned char)s.data[i]) * 0x100000001b3U;
-    return hash ^ (hash >> 32);
+    for (; s.len - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
+        uint64_t word;
+
+        memcpy(&word, s.data + at, sizeof(word));
+        sip_word(&sip, word);
+    }
+    if (at < s.len)
+        memcpy(&last, s.data + at, s.len - at); /* at most 7 bytes: the length stays */
+    sip_word(&sip, last);
+    sip.v2 ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(&sip);
+    return sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3;
 }

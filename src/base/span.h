@@ -40,7 +40,7 @@ size_t span_find(struct span s, char c);
 struct span span_cut(struct span *s, char c);
 /* A decimal number of digits alone; false if empty, anything else in it, or beyond 2^64-1. */
 bool span_to_u64(struct span s, uint64_t *value);
-/* FNV-1a over the bytes, mixed with the seed. */
+/* SipHash-1-3 under a key made of the seed; the same on every machine of one byte order. */
 uint64_t span_hash(struct span s, uint64_t seed);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,20 +58,27 @@ void text_add_char(struct text *text, char c)
     text_add(text, span_make(&c, 1));
 }
 
+void text_vprintf(struct text *text, const char *format, va_list args)
+{
+    va_list again;
+    int len;
+
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (len < 0 || !reserve(text, (size_t)len))
+        return;
+    vsnprintf(text->data + text->len, (size_t)len + 1, format, args);
+    text->len += (size_t)len;
+}
+
 void text_printf(struct text *text, const char *format, ...)
 {
     va_list args;
-    int len;
 
     va_start(args, format);
-    len = vsnprintf(NULL, 0, format, args);
+    text_vprintf(text, format, args);
     va_end(args);
-    if (len < 0 || !reserve(text, (size_t)len))
-        return;
-    va_start(args, format);
-    vsnprintf(text->data + text->len, (size_t)len + 1, format, args);
-    va_end(args);
-    text->len += (size_t)len;
 }
 
 struct span text_span(const struct text *text)

@@ -6,6 +6,7 @@
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -24,6 +25,8 @@ void text_clear(struct text *text);              /* keeps the memory, forgets a 
 void text_add(struct text *text, struct span s); /* s must not be of this text */
 void text_add_char(struct text *text, char c);
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);
+__attribute__((format(printf, 2, 0))) void text_vprintf(struct text *text, const char *format,
+                                                        va_list args);
 struct span text_span(const struct text *text);
 /* Writes a copy of s for people: control characters, and bytes that are no UTF-8, as \xHH. */
 void text_add_escaped(struct text *text, struct span s);

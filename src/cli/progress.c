@@ -25,7 +25,8 @@
 enum {
     ROWS_STANDARD = 24,
     COLUMNS_STANDARD = 80,
-    ABOVE_BYTES_MAX = 64 * 1024, /* more than this is written at once */
+    DURATION_MAX_S = 100 * 24 * 60 * 60, /* nobody wants to know, and it would not fit */
+    ABOVE_BYTES_MAX = 64 * 1024,         /* more than this is written at once */
 
     /* Widths of the columns of a row, each with what stands before it. */
     CELLS_PERCENT = 6,
@@ -82,6 +83,21 @@ static void add_right(struct text *text, struct span s, size_t columns)
     text_add(text, s);
 }
 
+static unsigned percent(const struct progress_row *row)
+{
+    if (row->bytes >= row->total)
+        return 100;
+    return (unsigned)((double)row->bytes * 100.0 / (double)row->total);
+}
+
+/* UINT64_MAX: can't be told. */
+static uint64_t seconds_to_go(const struct progress_row *row)
+{
+    if (row->total == UINT64_MAX || row->rate == 0 || row->bytes > row->total)
+        return UINT64_MAX;
+    return (row->total - row->bytes) / row->rate;
+}
+
 /* What stands right of the name; returns its width. */
 static size_t add_columns(struct text *text, const struct progress_row *row, size_t columns)
 {
@@ -93,9 +109,7 @@ static size_t add_columns(struct text *text, const struct progress_row *row, siz
     if (columns < CELLS_PERCENT * 2)
         return 0;
     if (known)
-        text_printf(&cell, "%u%%",
-                    row->total == 0 ? 100
-                                    : (unsigned)((double)row->bytes * 100.0 / (double)row->total));
+        text_printf(&cell, "%u%%", percent(row));
     add_right(text, text_span(&cell), CELLS_PERCENT);
     text_clear(&cell);
     if (used + CELLS_BYTES + CELLS_RATE <= room) {
@@ -114,8 +128,8 @@ static size_t add_columns(struct text *text, const struct progress_row *row, siz
         format_rate(&cell, row->rate);
         add_right(text, text_span(&cell), CELLS_RATE);
         text_clear(&cell);
-        if (wide && known && row->rate > 0 && row->bytes <= row->total)
-            format_duration(&cell, (row->total - row->bytes) / row->rate);
+        if (wide && seconds_to_go(row) < DURATION_MAX_S)
+            format_duration(&cell, seconds_to_go(row));
         if (wide)
             add_right(text, text_span(&cell), CELLS_LEFT);
         used += CELLS_BYTES + CELLS_RATE + (wide ? CELLS_TOTAL + CELLS_LEFT : 0);

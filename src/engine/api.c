@@ -50,14 +50,15 @@ static bool check_options(const struct haul_options *options, struct haul_error 
     }
     if (options->downloads_max == 0 || options->timeout_ms == 0 ||
         options->connect_timeout_ms == 0) {
-        error_set(error, HAUL_BAD_OPTION, 0, "the numbers of downloads and the timeouts must be "
-                                             "greater than 0");
+        error_set(error, HAUL_BAD_OPTION, 0,
+                  "the numbers of downloads and the timeouts must be "
+                  "greater than 0");
         return false;
     }
     for (size_t i = 0; i < options->header_count; i++)
         if (!request_check_header(options->headers[i], error))
             return false;
-    return true;
+    return engine_check_user_agent(options->user_agent, error);
 }
 
 static bool copy_string(char **copy, const char *text)
@@ -97,8 +98,8 @@ static struct limiter *create_limiter(const struct haul_options *options, uint64
 {
     struct limiter_options limits = {
         .active_max = options->downloads_max,
-        .per_host_max = options->connections_per_host ? options->connections_per_host
-                                                      : CONNECTIONS_PER_HOST,
+        .per_host_max =
+            options->connections_per_host ? options->connections_per_host : CONNECTIONS_PER_HOST,
         .ramp = options->connections_per_host == 0,
         .wait_ns = options->wait_ms * (uint64_t)NS_PER_MS,
         .random_wait = options->random_wait,
@@ -124,8 +125,7 @@ static bool create_parts(struct haul_engine *engine)
     engine->directories = directories_create(engine->ring);
     if (!engine->limiter || !engine->buffers || !engine->resolver || !engine->directories)
         return false;
-    engine->connector =
-        connector_create(engine->ring, engine->resolver, &connector, &engine->log);
+    engine->connector = connector_create(engine->ring, engine->resolver, &connector, &engine->log);
     return engine->connector != NULL;
 }
 
@@ -162,9 +162,8 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return NULL;
     }
-    engine->log = (struct log){.level = options->log_level,
-                               .write = options->log,
-                               .context = options->log_context};
+    engine->log = (struct log){
+        .level = options->log_level, .write = options->log, .context = options->log_context};
     engine->source_ended = true;
     list_init(&engine->transfers);
     list_init(&engine->active);
@@ -367,9 +366,8 @@ void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats)
     stats->paused_hosts = limiter_paused(engine->limiter, ring_now_ns(engine->ring));
     stats->source_ended = engine->source_ended;
     stats->connections = connector_made(engine->connector);
-    stats->live = engine->transfer_count + engine->request_count +
-                  limiter_hosts(engine->limiter) + connector_idle(engine->connector) +
-                  buffers_out(engine->buffers);
+    stats->live = engine->transfer_count + engine->request_count + limiter_hosts(engine->limiter) +
+                  connector_idle(engine->connector) + buffers_out(engine->buffers);
 }
 
 void haul_each_active(const haul_engine *engine,
@@ -379,8 +377,7 @@ void haul_each_active(const haul_engine *engine,
     uint64_t now = ring_now_ns(engine->ring);
 
     for (struct list *node = engine->active.next; node != &engine->active; node = node->next) {
-        const struct haul_download *transfer =
-            LIST_ITEM(node, struct haul_download, active_node);
+        const struct haul_download *transfer = LIST_ITEM(node, struct haul_download, active_node);
         struct haul_progress progress = {
             .url = transfer->asked_url,
             .name = transfer->sink ? or_empty(transfer->sink->name.data) : "",

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "engine/transfer.h"
+#include "http/request.h"
 
 bool engine_copy_strings(char ***copies, const char *const *strings, size_t count)
 {
@@ -39,6 +40,14 @@ void engine_free_strings(char **copies, size_t count)
     for (size_t i = 0; copies && i < count; i++)
         free(copies[i]);
     free(copies);
+}
+
+bool engine_check_user_agent(const char *user_agent, struct haul_error *error)
+{
+    if (request_check_value(span_of(user_agent)))
+        return true;
+    error_set(error, HAUL_BAD_OPTION, 0, "the user agent holds a control character");
+    return false;
 }
 
 /* --- the source ------------------------------------------------------------------------------ */

@@ -60,6 +60,8 @@ struct haul_engine {
 
 /* Copies strings; *error and false if there is no memory. */
 bool engine_copy_strings(char ***copies, const char *const *strings, size_t count);
+/* NULL is fine; false and *error for one that can't go on the wire. */
+bool engine_check_user_agent(const char *user_agent, struct haul_error *error);
 void engine_free_strings(char **copies, size_t count);
 /* Takes from the source what there is room for, and starts what may start. */
 void engine_schedule(struct haul_engine *engine);

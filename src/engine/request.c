@@ -61,7 +61,8 @@ void request_abort(struct request *request, const struct haul_error *error)
     finish(request, error);
 }
 
-/* --- the body, into the sink ------------------------------------------------------------------- */
+/* --- the body, into the sink -------------------------------------------------------------------
+ */
 
 static void write_done(struct sink_write *write, const struct haul_error *error)
 {
@@ -164,7 +165,8 @@ static const struct exchange_user exchange_user = {
     .ended = exchange_ended,
 };
 
-/* --- connection and request -------------------------------------------------------------------- */
+/* --- connection and request --------------------------------------------------------------------
+ */
 
 static bool wants_range(const struct request *request)
 {
@@ -262,6 +264,19 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
     finish(request, error);
 }
 
+/* What an earlier run has left, if its description can be trusted as far as to ask with it. */
+static void take_up(struct haul_download *transfer)
+{
+    struct span validator = text_span(&transfer->sink->validator);
+
+    transfer->prepared = true;
+    if (!request_check_value(validator))
+        return;
+    transfer->stored_bytes = transfer->sink->have_bytes;
+    transfer->total = transfer->sink->have_total;
+    text_add(&transfer->validator, validator);
+}
+
 static void sink_stepped(void *context, const struct haul_error *error)
 {
     struct request *request = context;
@@ -274,10 +289,8 @@ static void sink_stepped(void *context, const struct haul_error *error)
     } else if (request->state == REQUEST_PREPARING) {
         struct haul_download *transfer = request->transfer;
 
-        if (transfer->tries == 1 && transfer->redirects == 0) {
-            transfer->stored_bytes = transfer->sink->have_bytes;
-            text_add(&transfer->validator, text_span(&transfer->sink->validator));
-        }
+        if (!transfer->prepared)
+            take_up(transfer);
         get_connection(request);
     } else {
         CHECK(request->state == REQUEST_OPENING);
@@ -311,8 +324,7 @@ struct request *request_take(struct haul_engine *engine)
     }
     connect_init(&request->connect, connected);
     exchange_init(&request->exchange, &exchange_user, engine->ring, engine->buffers,
-                  request->response,
-                  engine->options.public.timeout_ms * (uint64_t)NS_PER_MS);
+                  request->response, engine->options.public.timeout_ms * (uint64_t)NS_PER_MS);
     engine->request_count++;
     return request;
 }

@@ -37,6 +37,7 @@ static void transfer_free(struct ref *ref)
     url_free(&transfer->url);
     text_free(&transfer->validator);
     free(transfer->asked_url);
+    free(transfer->shown_url);
     free(transfer->asked_origin);
     free(transfer->out);
     free(transfer->directory);
@@ -68,7 +69,7 @@ static void transfer_end(struct haul_download *transfer)
     list_remove(&transfer->active_node);
     count_end(transfer);
     log_write(&engine->log, transfer->error.status == HAUL_OK ? HAUL_LOG_INFO : HAUL_LOG_WARN,
-              "%s: %s", transfer->asked_url,
+              "%s: %s", transfer->shown_url,
               transfer->error.status == HAUL_OK ? "done" : transfer->error.text);
     if (transfer->done) {
         transfer->done(transfer, transfer->user);
@@ -101,7 +102,7 @@ static void abandoned(void *context, const struct haul_error *error)
 /* Decides over what the sink has: it is published if whole, and else kept if it can be resumed. */
 static void close_sink(struct haul_download *transfer)
 {
-    struct sink_version version = {.url = transfer->asked_url,
+    struct sink_version version = {.url = transfer->shown_url,
                                    .validator = text_span(&transfer->validator),
                                    .total = transfer->total};
 
@@ -158,15 +159,15 @@ static void retry(struct haul_download *transfer, const struct haul_error *error
 {
     struct haul_engine *engine = transfer->engine;
     uint64_t now = ring_now_ns(engine->ring);
-    uint64_t wait = backoff_ns(engine->options.public.retry_wait_ms * (uint64_t)NS_PER_MS,
-                               transfer->tries, RETRY_WAIT_MAX_S * (uint64_t)NS_PER_S,
-                               fresh_random(transfer));
+    uint64_t wait =
+        backoff_ns(engine->options.public.retry_wait_ms * (uint64_t)NS_PER_MS, transfer->tries,
+                   RETRY_WAIT_MAX_S * (uint64_t)NS_PER_S, fresh_random(transfer));
 
     /* A busy host is paused as a whole, by the limiter. */
     if (status_retry(error->status) == STATUS_RETRY_BUSY)
         wait = 0;
     engine->stats.retries++;
-    log_write(&engine->log, HAUL_LOG_NOTICE, "%s: %s; try %u follows", transfer->asked_url,
+    log_write(&engine->log, HAUL_LOG_NOTICE, "%s: %s; try %u follows", transfer->shown_url,
               error->text, transfer->tries + 1);
     queue(transfer, now + wait, true);
 }
@@ -207,7 +208,6 @@ void transfer_request_ended(struct haul_download *transfer, const struct haul_er
         transfer->tries--;
         queue(transfer, 0, true);
     } else {
-        transfer->complete = true;
         close_sink(transfer);
     }
 }
@@ -237,13 +237,13 @@ static struct sink *create_sink(struct haul_download *transfer)
     if (!name.failed)
         sink = sink_file_create(
             engine->directories,
-            &(struct sink_file_options){
-                .directory = transfer->directory ? transfer->directory : options->directory,
-                .out = transfer->out,
-                .suggested = text_span(&name),
-                .url = transfer->asked_url,
-                .auto_renaming = options->auto_file_renaming,
-                .proceed = options->proceed});
+            &(struct sink_file_options){.directory = transfer->directory ? transfer->directory
+                                                                         : options->directory,
+                                        .out = transfer->out,
+                                        .suggested = text_span(&name),
+                                        .url = transfer->shown_url,
+                                        .auto_renaming = options->auto_file_renaming,
+                                        .proceed = options->proceed});
     text_free(&name);
     return sink;
 }
@@ -307,7 +307,7 @@ static struct span strong_validator(const struct response *response)
     struct span modified = response_field(response, "last-modified");
     int64_t modified_s, date_s;
 
-    if (etag.data && field_strong_etag(etag))
+    if (etag.data && field_strong_etag(etag) && request_check_value(etag))
         return etag;
     if (!etag.data && modified.data && field_date(modified, &modified_s) &&
         field_date(response_field(response, "date"), &date_s) && modified_s + 60 <= date_s)
@@ -356,7 +356,8 @@ static enum transfer_verdict judge_partial(struct haul_download *transfer,
     if (!field_content_range(response_field(response, "content-range"), &range) ||
         range.first != transfer->stored_bytes ||
         (range.total != UINT64_MAX && range.last + 1 != range.total) ||
-        (response_has_length(response) && response_length(response) != range.last + 1 - range.first))
+        (response_has_length(response) &&
+         response_length(response) != range.last + 1 - range.first))
         return begin_anew(transfer, "the server sent another part than the one asked for");
     if ((transfer->validator.len > 0 && validator.len > 0 &&
          !span_equal(validator, text_span(&transfer->validator))) ||
@@ -386,7 +387,7 @@ static enum transfer_verdict judge_redirect(struct haul_download *transfer,
     if (!url_resolve(&url, &transfer->url, location, &error))
         return drop(transfer, HAUL_REDIRECTS, "redirected to a place haul can't go: %s",
                     error.text);
-    log_write(&transfer->engine->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->asked_url,
+    log_write(&transfer->engine->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->shown_url,
               url.text);
     url_free(&transfer->url);
     transfer->url = url;
@@ -411,7 +412,8 @@ static enum transfer_verdict judge_unsatisfied(struct haul_download *transfer,
     uint64_t total;
 
     if (!transfer->request->ranged)
-        return drop(transfer, HAUL_HTTP_ERROR, "the server answered 416 to a request without range");
+        return drop(transfer, HAUL_HTTP_ERROR,
+                    "the server answered 416 to a request without range");
     if (field_unsatisfied_range(response_field(response, "content-range"), &total) &&
         total == transfer->stored_bytes) {
         transfer->total = total; /* it is all there: nothing is left to fetch */
@@ -507,6 +509,8 @@ static bool check_request(const struct haul_request *request, struct haul_error 
     }
     if (request->out && !check_out(request->out, error))
         return false;
+    if (!engine_check_user_agent(request->user_agent, error))
+        return false;
     for (size_t i = 0; i < request->header_count; i++)
         if (!request_check_header(request->headers[i], error))
             return false;
@@ -530,8 +534,7 @@ static struct haul_download *allocate(struct haul_engine *engine)
 }
 
 struct haul_download *transfer_create(struct haul_engine *engine,
-                                      const struct haul_request *request,
-                                      struct haul_error *error)
+                                      const struct haul_request *request, struct haul_error *error)
 {
     struct haul_download *transfer;
     struct span origin;
@@ -549,7 +552,8 @@ struct haul_download *transfer_create(struct haul_engine *engine,
     }
     origin = url_origin(&transfer->url);
     transfer->asked_origin = alloc_copy(origin.data, origin.len);
-    if (!transfer->asked_origin || !copy_request(transfer, request) ||
+    transfer->shown_url = alloc_copy(transfer->url.text, strlen(transfer->url.text));
+    if (!transfer->asked_origin || !transfer->shown_url || !copy_request(transfer, request) ||
         !limiter_add(engine->limiter, &transfer->item, origin, 0, false)) {
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         ref_drop(&transfer->ref);
@@ -570,7 +574,8 @@ void transfer_refuse(struct haul_engine *engine, const struct haul_request *requ
         ref_drop(&transfer->ref);
         return;
     }
-    if (!transfer->asked_url && !copy_optional(&transfer->asked_url, "")) {
+    if ((!transfer->asked_url && !copy_optional(&transfer->asked_url, "")) ||
+        !copy_optional(&transfer->shown_url, "a download that can't be")) {
         ref_drop(&transfer->ref);
         return;
     }

@@ -30,6 +30,7 @@ struct haul_download {
     struct sink *sink; /* from the first grant on */
     /* What was asked for. */
     char *asked_url;
+    char *shown_url; /* of it, what people and files may see: no login */
     char *asked_origin;
     char *out;
     char *directory; /* NULL: the engine's */
@@ -47,7 +48,7 @@ struct haul_download {
     unsigned tries;
     unsigned redirects;
     bool cancelled;
-    bool complete;           /* the sink has every byte */
+    bool prepared;           /* the sink has said what it has from before */
     struct text validator;   /* of what is stored; empty: none that is strong */
     uint64_t total;          /* UINT64_MAX: unknown */
     uint64_t stored_bytes;   /* written without a gap from the beginning */
@@ -64,8 +65,7 @@ struct haul_download {
 
 /* NULL: *error. The transfer waits in the limiter; one reference is the caller's. */
 struct haul_download *transfer_create(struct haul_engine *engine,
-                                      const struct haul_request *request,
-                                      struct haul_error *error);
+                                      const struct haul_request *request, struct haul_error *error);
 /* For a request that can't be: a transfer that ends with this error. NULL: out of memory. */
 void transfer_refuse(struct haul_engine *engine, const struct haul_request *request,
                      const struct haul_error *error);

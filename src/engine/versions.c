@@ -6,7 +6,8 @@
 const char *haul_versions(void)
 {
     return tls_aes_accelerated() ? "haul " HAUL_VERSION ", " VERSIONS ", AES accelerated"
-                                 : "haul " HAUL_VERSION ", " VERSIONS ", AES not accelerated (slow)";
+                                 : "haul " HAUL_VERSION ", " VERSIONS
+                                   ", AES not accelerated (slow)";
 }
 
 bool haul_aes_accelerated(void)

@@ -42,10 +42,10 @@ static bool is_token(struct span s)
 }
 
 /* RFC 9110 5.5: no control character but the tab. */
-static bool is_value(struct span s)
+bool request_check_value(struct span value)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if (((unsigned char)s.data[i] < ' ' && s.data[i] != '\t') || s.data[i] == 0x7f)
+    for (size_t i = 0; i < value.len; i++)
+        if (((unsigned char)value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
             return false;
     return true;
 }
@@ -67,7 +67,7 @@ static struct span field_value(const char *line)
 
 static void add_value(struct text *out, struct span value)
 {
-    CHECK(is_value(value));
+    CHECK(request_check_value(value));
     text_add(out, value);
 }
 
@@ -220,7 +220,7 @@ bool request_check_header(const char *line, struct haul_error *error)
         refuse(error, line, "what stands before the colon is no header name");
         return false;
     }
-    if (!is_value(field_value(line))) {
+    if (!request_check_value(field_value(line))) {
         refuse(error, line, "it holds a control character");
         return false;
     }

@@ -515,6 +515,9 @@ enum response_progress response_unchunk(struct response *response, char *data, s
     if (response->state == RESPONSE_HEAD_WHOLE) {
         response->state = RESPONSE_READS_CHUNKS;
         llhttp_set_lenient_optional_cr_before_lf(&response->parser, 0);
+        /* The framing is settled: a Content-Length in the trailer is one more field to ignore (RFC
+         * 9110 6.5.1), which llhttp would take for trouble. */
+        llhttp_set_lenient_chunked_length(&response->parser, 1);
         llhttp_resume(&response->parser);
     }
     CHECK(response->state == RESPONSE_READS_CHUNKS || response->state == RESPONSE_READS_TRAILER);

@@ -56,7 +56,8 @@ void connection_close(struct connection *connection)
     ref_drop(&connection->ref);
 }
 
-/* --- what the user hears; each may close the connection, so each is a last step ---------------- */
+/* --- what the user hears; each may close the connection, so each is a last step ----------------
+ */
 
 static void tell_received(struct connection *connection, const struct haul_error *error)
 {
@@ -146,8 +147,9 @@ static void set_receive_error(struct haul_error *error, int res)
     if (res < 0)
         error_set(error, HAUL_NETWORK, -res, "the connection broke");
     else
-        error_set(error, HAUL_SHORT_BODY, 0, "the server cut the TLS connection off "
-                                             "(no close_notify)");
+        error_set(error, HAUL_SHORT_BODY, 0,
+                  "the server cut the TLS connection off "
+                  "(no close_notify)");
 }
 
 static void continue_handshake(struct connection *connection)
@@ -238,8 +240,9 @@ static void recv_done_tls(struct connection *connection, int res)
     give_cipher(connection);
     set_receive_error(&error, res);
     if (connection->receiving == RECEIVING_HANDSHAKE && res == 0)
-        error_set(&error, HAUL_TLS, 0, "the server closed the connection in the TLS handshake; "
-                                       "does it speak TLS on this port?");
+        error_set(&error, HAUL_TLS, 0,
+                  "the server closed the connection in the TLS handshake; "
+                  "does it speak TLS on this port?");
     tell_broken(connection, &error);
 }
 

@@ -54,7 +54,7 @@ struct connection {
     struct op send_op;
     struct chunk *chunk; /* RECEIVING_CHUNK: the user's, held until it is given back */
     struct buffers *chunk_home;
-    size_t chunk_want; /* up to which length it may be filled */
+    size_t chunk_want;    /* up to which length it may be filled */
     struct chunk *cipher; /* TLS: ciphertext received, or to be received into; else NULL */
     struct buffers_waiter cipher_wait;
     struct text outgoing; /* what send_op sends */
@@ -67,8 +67,8 @@ struct connection {
 };
 
 /*
- * Takes over the socket, and tls if it is not NULL; then the handshake begins, and user->ready is to
- * come. ciphers: chunks for ciphertext (none needed if plain). NULL: out of memory, nothing was
+ * Takes over the socket, and tls if it is not NULL; then the handshake begins, and user->ready is
+ * to come. ciphers: chunks for ciphertext (none needed if plain). NULL: out of memory, nothing was
  * taken over.
  */
 struct connection *connection_create(struct ring *ring, struct buffers *ciphers, int fd,

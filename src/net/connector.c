@@ -270,9 +270,9 @@ static void connect_dial(struct connect *connect)
 
     connect->state = CONNECT_DIALLING;
     timer_init(&connect->timer, connect_timed_out);
-    connect->dial = dial_start(connector->ring, connector->resolver, connect->url->host,
-                               connect->url->port, connector->options.timeout_ns, dial_done,
-                               connect);
+    connect->dial =
+        dial_start(connector->ring, connector->resolver, connect->url->host, connect->url->port,
+                   connector->options.timeout_ns, dial_done, connect);
     if (connect->dial)
         return;
     timer_init(&connect->timer, dial_failed);

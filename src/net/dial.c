@@ -45,12 +45,12 @@ struct dial {
     char *host;
     void (*done)(void *context, int fd, const struct haul_error *error);
     void *context;
-    struct timer give_up;    /* the whole dial */
-    struct timer next;       /* the next attempt, though the last one has not failed */
-    bool hold_v4;            /* only IPv4 has answered, and IPv6 still has its 50 ms */
-    enum family turn;        /* which family is next */
-    size_t connecting;       /* attempts under way */
-    size_t attempt_count;    /* started */
+    struct timer give_up; /* the whole dial */
+    struct timer next;    /* the next attempt, though the last one has not failed */
+    bool hold_v4;         /* only IPv4 has answered, and IPv6 still has its 50 ms */
+    enum family turn;     /* which family is next */
+    size_t connecting;    /* attempts under way */
+    size_t attempt_count; /* started */
     struct family_answers families[FAMILY_COUNT];
     struct attempt *attempts[ATTEMPTS_MAX];
     struct haul_error error; /* of the last attempt that failed */
@@ -268,9 +268,8 @@ static void ask(struct dial *dial)
     static const int numbers[FAMILY_COUNT] = {[FAMILY_V6] = AF_INET6, [FAMILY_V4] = AF_INET};
 
     for (int f = 0; f < FAMILY_COUNT; f++)
-        dial->families[f].answered =
-            resolve_ask(dial->resolver, &dial->families[f].question, span_of(dial->host),
-                        numbers[f]);
+        dial->families[f].answered = resolve_ask(dial->resolver, &dial->families[f].question,
+                                                 span_of(dial->host), numbers[f]);
 }
 
 struct dial *dial_start(struct ring *ring, struct resolver *resolver, struct span host,

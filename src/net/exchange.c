@@ -134,8 +134,7 @@ static void take_body(struct exchange *exchange)
         exchange_break(exchange, &error);
     else if (ended)
         body_complete(exchange, reusable);
-    else if (exchange->chunk->size - exchange->chunk->len >= CHUNK_ROOM_MIN ||
-             lend_chunk(exchange))
+    else if (exchange->chunk->size - exchange->chunk->len >= CHUNK_ROOM_MIN || lend_chunk(exchange))
         receive(exchange);
 }
 
@@ -151,13 +150,13 @@ static void take_end(struct exchange *exchange)
         body_complete(exchange, false);
     } else {
         if (response_framing(exchange->response) == RESPONSE_LENGTH)
-            error_set(&error, HAUL_SHORT_BODY, 0,
-                      "the connection ended after %llu of %llu bytes",
+            error_set(&error, HAUL_SHORT_BODY, 0, "the connection ended after %llu of %llu bytes",
                       (unsigned long long)exchange->received_bytes,
                       (unsigned long long)response_length(exchange->response));
         else
-            error_set(&error, HAUL_SHORT_BODY, 0, "the connection ended within the body, "
-                                                  "after %llu bytes",
+            error_set(&error, HAUL_SHORT_BODY, 0,
+                      "the connection ended within the body, "
+                      "after %llu bytes",
                       (unsigned long long)exchange->received_bytes);
         exchange_break(exchange, &error);
     }
@@ -242,8 +241,8 @@ static void received(void *context, struct chunk *chunk, const struct haul_error
     }
 }
 
-/* Whether the rest of the chunk will be full soon, at the speed seen so far: then one answer for all
- * of it is cheaper. Else bytes are taken as they come. */
+/* Whether the rest of the chunk will be full soon, at the speed seen so far: then one answer for
+ * all of it is cheaper. Else bytes are taken as they come. */
 static bool fills_soon(const struct exchange *exchange, size_t room)
 {
     uint64_t elapsed_ns = ring_now_ns(exchange->ring) - exchange->started_ns;

@@ -208,8 +208,8 @@ static enum haul_status status_of(int status, const char **reason)
     case ARES_ETIMEOUT:
         *reason = "no name server answered in time";
         return HAUL_RESOLVER;
-    case ARES_ECONNREFUSED:
-        *reason = "no name server can be reached";
+    case ARES_ECONNREFUSED: /* also when all of them answered SERVFAIL */
+        *reason = "the name servers are unreachable, or fail";
         return HAUL_RESOLVER;
     default:
         *reason = ares_strerror(status);

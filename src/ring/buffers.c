@@ -59,7 +59,8 @@ static struct chunk *map_chunk(struct buffers *buffers)
 
     if (!chunk)
         return NULL;
-    data = mmap(NULL, buffers->chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    data = mmap(NULL, buffers->chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                0);
     if (data == MAP_FAILED) {
         free(chunk);
         return NULL;

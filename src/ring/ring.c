@@ -31,7 +31,7 @@
 #define VALGRIND_MAKE_MEM_DEFINED(data, len) ((void)0)
 #endif
 
-enum { READY_PASSES = 64 };
+enum { READY_PASSES = 64, BUSY_ALONE = 2 };
 
 /* The ring's own poll of the eventfd; 0 is what nobody waits for: a cancel. */
 #define USER_DATA_WAKE UINT64_C(1)
@@ -65,8 +65,8 @@ static int setup_queues(struct ring *ring)
             ((setups[i].flags & IORING_SETUP_COOP_TASKRUN) &&
              (ring->features_off & HAUL_FEATURE_COOP_TASKRUN)))
             continue;
-        params.flags = setups[i].flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
-                       IORING_SETUP_R_DISABLED;
+        params.flags =
+            setups[i].flags | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP | IORING_SETUP_R_DISABLED;
         res = io_uring_queue_init_params(RING_ENTRIES, &ring->uring, &params);
         if (res != -EINVAL) {
             snprintf(ring->features, sizeof(ring->features), "%s", setups[i].name);
@@ -277,9 +277,8 @@ static void push(struct ring *ring, struct op *op)
         io_uring_prep_send(sqe, op->fd, data, len, MSG_NOSIGNAL | MSG_WAITALL);
         break;
     case IORING_OP_WRITE:
-        io_uring_prep_write(sqe, op->fd, data, len, op->offset == UINT64_MAX
-                                                        ? op->offset
-                                                        : op->offset + op->moved);
+        io_uring_prep_write(sqe, op->fd, data, len,
+                            op->offset == UINT64_MAX ? op->offset : op->offset + op->moved);
         break;
     case IORING_OP_CONNECT:
         io_uring_prep_connect(sqe, op->fd, op->data, (socklen_t)op->len);
@@ -366,7 +365,7 @@ void ring_cancel(struct ring *ring, struct op *op)
     struct io_uring_sqe *sqe;
 
     if (op->state != OP_KERNEL)
-        return; /* its completion is on the way, or a helper can't be stopped */
+        return;        /* its completion is on the way, or a helper can't be stopped */
     op->whole = false; /* not to be taken up again */
     sqe = next_sqe(ring);
     io_uring_prep_cancel(sqe, op, 0);
@@ -551,8 +550,10 @@ void ring_close(struct ring *ring, int fd)
 void ring_write(struct ring *ring, struct op *op, int fd, const void *data, size_t len,
                 uint64_t offset)
 {
-    /* A short write to the page cache costs less than handing it to a worker thread. */
-    if (len <= WRITE_AT_ONCE_BYTES)
+    /* The kernel hands buffered writes of files to worker threads. That pays where other requests
+     * go on meanwhile and the write is large; a short one, or one that nothing else is waiting
+     * beside, costs less here and now. */
+    if (len <= WRITE_AT_ONCE_BYTES || ring->busy <= BUSY_ALONE)
         op_ready(ring, op, file_write_all(fd, data, len, offset));
     else
         start_transfer(ring, op, IORING_OP_WRITE, fd, (void *)(uintptr_t)data, len, offset, true);

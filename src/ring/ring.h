@@ -132,8 +132,7 @@ void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *dat
 void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);
 void ring_sync(struct ring *ring, struct op *op, int fd);
 /* Within one directory; fails with -EEXIST rather than replace. */
-void ring_rename(struct ring *ring, struct op *op, int directory, const char *from,
-                 const char *to);
+void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to);
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name);
 /* res: 1 there is something under that name (a dangling link too), 0 there is nothing. */
 void ring_exists(struct ring *ring, struct op *op, int directory, const char *name);

@@ -40,8 +40,8 @@ struct directory_wait {
 struct directories *directories_create(struct ring *ring);
 void directories_destroy(struct directories *directories); /* no directory is in use any more */
 struct ring *directories_ring(const struct directories *directories);
-/* The directory, if it is open already; else NULL, and wait->done will be called, unless error->status
- * is not OK. */
+/* The directory, if it is open already; else NULL, and wait->done will be called, unless
+ * error->status is not OK. */
 struct directory *directory_get(struct directories *directories, struct span path,
                                 struct directory_wait *wait, struct haul_error *error);
 void directory_unwait(struct directory_wait *wait);

@@ -36,19 +36,19 @@ struct sink_file {
     struct directories *directories;
     struct directory_wait wait;
     struct directory *directory;
-    struct span wanted;       /* the name asked for, in out or suggested */
-    char *name_copy;          /* what wanted points into */
+    struct span wanted; /* the name asked for, in out or suggested */
+    char *name_copy;    /* what wanted points into */
     char *directory_path;
     char *url;
     bool auto_renaming;
     bool proceed;
-    unsigned number;          /* of the candidate: sink.name is the candidate */
-    struct text partial;      /* its temporary name */
-    struct map_node claim;    /* in directory->names while claimed */
+    unsigned number;       /* of the candidate: sink.name is the candidate */
+    struct text partial;   /* its temporary name */
+    struct map_node claim; /* in directory->names while claimed */
     bool claimed;
-    bool adopted;             /* fd is a file of another program, under its final name... */
-    bool moved;               /* ...or already under the temporary one */
-    int fd;                   /* -1: not open */
+    bool adopted; /* fd is a file of another program, under its final name... */
+    bool moved;   /* ...or already under the temporary one */
+    int fd;       /* -1: not open */
     bool emptied;
     struct ring_size size;
     uint64_t keep_bytes;
@@ -120,8 +120,8 @@ static bool claim_name(struct sink_file *file, struct haul_error *error)
         if (!set_candidate(file, number))
             break;
         if (!map_find(&file->directory->names, text_span(&file->partial))) {
-            file->claimed = map_put(&file->directory->names, &file->claim,
-                                    text_span(&file->partial));
+            file->claimed =
+                map_put(&file->directory->names, &file->claim, text_span(&file->partial));
             if (file->claimed)
                 return true;
             break;
@@ -153,8 +153,8 @@ static bool read_attribute(struct sink_file *file, struct span text)
     uint64_t bytes, total;
 
     if (!span_equal(version, SPAN("1")) || !span_to_u64(bytes_text, &bytes) ||
-        !span_to_u64(total_text, &total) || !span_equal(url, span_of(file->url)) ||
-        text.len == 0 || bytes == 0 || bytes > file->size.bytes)
+        !span_to_u64(total_text, &total) || !span_equal(url, span_of(file->url)) || text.len == 0 ||
+        bytes == 0 || bytes > file->size.bytes)
         return false;
     text_add(&file->sink.validator, text);
     file->sink.have_bytes = bytes;
@@ -290,8 +290,8 @@ static void file_prepare(struct sink *sink)
         sink_step_later(sink);
         return;
     }
-    file->directory = directory_get(file->directories, span_of(file->directory_path), &file->wait,
-                                    &sink->answer);
+    file->directory =
+        directory_get(file->directories, span_of(file->directory_path), &file->wait, &sink->answer);
     if (file->directory)
         look_for_partial(file);
     else if (sink->answer.status != HAUL_OK)

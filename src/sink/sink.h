@@ -10,7 +10,8 @@
  * after the response's head. Then writes, in any order and several at once; open may be called
  * again, with resume or without, when a download is tried anew. publish or abandon ends it; both
  * only when no write is under way. One step (any call but write) is under way at a time; its end
- * is told by step_done, from the loop. Whatever a sink starts in the kernel holds a reference on it.
+ * is told by step_done, from the loop. Whatever a sink starts in the kernel holds a reference on
+ * it.
  */
 #ifndef SINK_SINK_H
 #define SINK_SINK_H

@@ -377,7 +377,9 @@ void tls_input(struct tls_session *session, const char *data, size_t len)
 
 size_t tls_input_left(const struct tls_session *session)
 {
-    return session->input_len;
+    size_t plain = session->state == SESSION_OPEN ? (size_t)wolfSSL_pending(session->ssl) : 0;
+
+    return session->input_len + plain;
 }
 
 enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Virtual time throughout: one second is 1000 ticks here, whatever the limiter calls them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+#include "unit.h"
 
-#include <cmocka.h>
+#include <time.h>
 
 #include "polite/limiter.h"
 
@@ -621,14 +615,6 @@ static void test_time_that_goes_back_is_the_latest(void **state)
     end(&f);
 }
 
-static uint64_t random_next(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
 struct crowd {
     struct limiter *limiter;
     struct limiter_item *items;
@@ -659,7 +645,7 @@ static double crowd_run(struct crowd *c, size_t decisions)
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
     while (head < decisions) {
-        struct limiter_item *item = limiter_next(c->limiter, c->now, random_next(&c->seed));
+        struct limiter_item *item = limiter_next(c->limiter, c->now, unit_random(&c->seed));
         size_t index;
 
         if (item) {
@@ -678,9 +664,9 @@ static double crowd_run(struct crowd *c, size_t decisions)
         item = c->running[tail++ % c->active_max];
         index = (size_t)(item - c->items);
         limiter_finish(c->limiter, item, c->now,
-                       random_next(&c->seed) % 16 == 0 ? LIMITER_BUSY : LIMITER_GOOD, 0,
-                       random_next(&c->seed));
-        crowd_add(c, index, random_next(&c->seed) % 4 == 0 ? c->now + 1000 : 0);
+                       unit_random(&c->seed) % 16 == 0 ? LIMITER_BUSY : LIMITER_GOOD, 0,
+                       unit_random(&c->seed));
+        crowd_add(c, index, unit_random(&c->seed) % 4 == 0 ? c->now + 1000 : 0);
     }
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     while (tail < head)
@@ -796,5 +782,5 @@ int main(void)
         cmocka_unit_test(test_memory_over_a_million_hosts),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return UNIT_RUN(tests);
 }

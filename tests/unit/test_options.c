@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "unit.h"
 
-#include <cmocka.h>
-
-#include "base/check.h"
 #include "cli/options.h"
 
 enum { ARGUMENTS_MAX = 16 };
@@ -347,5 +340,5 @@ int main(void)
         cmocka_unit_test(test_help_fits_the_screen),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return UNIT_RUN(tests);
 }

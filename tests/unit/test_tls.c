@@ -206,6 +206,25 @@ static void test_many_records_a_read(void **state)
     end(f);
 }
 
+/* The rest of a record whose ciphertext is all taken in is still there to be read. */
+static void test_split_record(void **state)
+{
+    struct fixture *f = begin(&tls13, "localhost");
+    char data[16];
+    size_t got;
+
+    (void)state;
+    shake(f, PIECE_MAX);
+    tls_server_write(&f->server, "0123456789", 10);
+    assert_int_equal(drain(f, data, 4, &got, PIECE_MAX, SIZE_MAX), TLS_OK);
+    assert_int_equal(tls_input_left(f->client), 6);
+    assert_int_equal(tls_read(f->client, data, sizeof(data), &got, &f->error), TLS_OK);
+    assert_int_equal(got, 6);
+    assert_memory_equal(data, "456789", 6);
+    assert_int_equal(tls_input_left(f->client), 0);
+    end(f);
+}
+
 static void test_key_update(void **state)
 {
     struct fixture *f = begin(&tls13, "localhost");
@@ -430,14 +449,23 @@ static void test_library(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),          cmocka_unit_test(test_byte_at_a_time),
-        cmocka_unit_test(test_random_splits),  cmocka_unit_test(test_rsa_and_chain),
-        cmocka_unit_test(test_hello_retry),    cmocka_unit_test(test_many_records_a_read),
-        cmocka_unit_test(test_key_update),     cmocka_unit_test(test_hellos),
-        cmocka_unit_test(test_injected_close), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_damaged_record), cmocka_unit_test(test_damaged_handshake),
-        cmocka_unit_test(test_no_tls),         cmocka_unit_test(test_weak_cipher),
-        cmocka_unit_test(test_close),          cmocka_unit_test(test_bad_hosts),
+        cmocka_unit_test(test_whole),
+        cmocka_unit_test(test_byte_at_a_time),
+        cmocka_unit_test(test_random_splits),
+        cmocka_unit_test(test_rsa_and_chain),
+        cmocka_unit_test(test_hello_retry),
+        cmocka_unit_test(test_many_records_a_read),
+        cmocka_unit_test(test_split_record),
+        cmocka_unit_test(test_key_update),
+        cmocka_unit_test(test_hellos),
+        cmocka_unit_test(test_injected_close),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_damaged_record),
+        cmocka_unit_test(test_damaged_handshake),
+        cmocka_unit_test(test_no_tls),
+        cmocka_unit_test(test_weak_cipher),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_bad_hosts),
         cmocka_unit_test(test_library),
     };
 

@@ -216,6 +216,7 @@ static void test_refused(void **state)
         {"http://[fe80::1%25eth0]/", "no IPv6"},
         {"http://256.1.1.1/", "no IPv4"},
         {"http://1.2.3.4.5/", "no IPv4"},
+        {"http://1.2.3.4.0/", "no IPv4"},
         {"http://1..2.3/", "no IPv4"},
         {"http://09.1.1.1/", "no IPv4"},
         {"http://4294967296/", "no IPv4"},

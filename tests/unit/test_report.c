@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+
+struct fixture {
+    struct report report;
+    int fd;
+    char said[64 * 1024];
+};
+
+static void begin(struct fixture *f, bool quiet, bool color)
+{
+    f->fd = memfd_create("said", MFD_CLOEXEC);
+    assert_true(f->fd >= 0);
+    report_init(&f->report, f->fd, quiet, color);
+}
+
+/* What stands in a file from its beginning. */
+static const char *read_back(int fd, char *buffer, size_t size)
+{
+    ssize_t got = pread(fd, buffer, size - 1, 0);
+
+    assert_true(got >= 0);
+    buffer[got] = '\0';
+    return buffer;
+}
+
+static const char *said(struct fixture *f)
+{
+    report_flush(&f->report);
+    return read_back(f->fd, f->said, sizeof(f->said));
+}
+
+static void end(struct fixture *f)
+{
+    report_free(&f->report);
+    close(f->fd);
+}
+
+static struct haul_result result_of(enum haul_status status, const char *error)
+{
+    return (struct haul_result){.status = status,
+                                .error = error,
+                                .url = "https://me:secret@host/a.jpg",
+                                .final_url = "https://host/a.jpg",
+                                .path = status == HAUL_OK ? "dir/a.jpg" : "",
+                                .name = "a.jpg",
+                                .tries = 1,
+                                .total = UINT64_MAX};
+}
+
+static void ended(struct fixture *f, enum haul_status status)
+{
+    struct haul_result result = result_of(status, "because");
+
+    report_result(&f->report, &result, "", 0);
+}
+
+static void test_done(void **state)
+{
+    struct haul_result result = result_of(HAUL_OK, "");
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, false);
+    result.bytes = 3 * 1024 * 1024;
+    result.resumed_bytes = 1024 * 1024;
+    result.duration_ns = 500000000;
+    report_result(&f.report, &result, "list", 7);
+    result.path = "";
+    result.bytes = 0;
+    result.resumed_bytes = 0;
+    report_result(&f.report, &result, "", 0);
+    assert_string_equal(said(&f), "done: dir/a.jpg (3.0 MiB, 4.0 MiB/s)\n"
+                                  "done: https://host/a.jpg (0 B)\n");
+    assert_int_equal(report_exit_status(&f.report), 0);
+    end(&f);
+}
+
+static void test_failed(void **state)
+{
+    struct haul_result result = result_of(HAUL_NOT_FOUND, "the server \x1bsays 404");
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, false);
+    report_result(&f.report, &result, "li\nst", 12);
+    result = result_of(HAUL_TIMEOUT, "");
+    result.tries = 5;
+    report_result(&f.report, &result, "", 0);
+    result = result_of(HAUL_NETWORK, "reset");
+    result.kept = true;
+    report_result(&f.report, &result, "", 0);
+    assert_string_equal(
+        said(&f), "failed: li\\x0ast:12: https://host/a.jpg: the server \\x1bsays 404\n"
+                  "failed: https://host/a.jpg: timed out (5 tries); --timeout=SEC waits longer\n"
+                  "failed: https://host/a.jpg: reset; what has come is kept, the same command "
+                  "goes on from there\n");
+    assert_int_equal(report_exit_status(&f.report), 2);
+    end(&f);
+}
+
+static void expect_exit(int expected, const enum haul_status *statuses, size_t count)
+{
+    struct fixture f;
+
+    begin(&f, true, false);
+    for (size_t i = 0; i < count; i++)
+        ended(&f, statuses[i]);
+    assert_int_equal(report_exit_status(&f.report), expected);
+    /* In the other order. */
+    end(&f);
+    begin(&f, true, false);
+    for (size_t i = count; i-- > 0;)
+        ended(&f, statuses[i]);
+    assert_int_equal(report_exit_status(&f.report), expected);
+    end(&f);
+}
+
+#define EXPECT_EXIT(expected, ...)                                                                 \
+    do {                                                                                           \
+        const enum haul_status statuses[] = {__VA_ARGS__};                                         \
+        expect_exit((expected), statuses, COUNT_OF(statuses));                                     \
+    } while (0)
+
+static void test_exit_status(void **state)
+{
+    (void)state;
+    EXPECT_EXIT(0, HAUL_OK);
+    EXPECT_EXIT(3, HAUL_NOT_FOUND);
+    EXPECT_EXIT(1, HAUL_CERTIFICATE, HAUL_OK, HAUL_TLS);
+    EXPECT_EXIT(22, HAUL_CERTIFICATE, HAUL_HTTP_ERROR);
+    EXPECT_EXIT(3, HAUL_HTTP_ERROR, HAUL_NOT_FOUND, HAUL_BUSY, HAUL_OK);
+    EXPECT_EXIT(7, HAUL_OK, HAUL_UNFINISHED);
+    /* Work that is left shows only where nothing has failed. */
+    EXPECT_EXIT(22, HAUL_UNFINISHED, HAUL_HTTP_ERROR);
+    EXPECT_EXIT(1, HAUL_UNFINISHED, HAUL_CERTIFICATE);
+}
+
+static void test_work_left_in_the_list(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, false);
+    ended(&f, HAUL_OK);
+    report_work_left(&f.report);
+    assert_int_equal(report_exit_status(&f.report), 7);
+    report_summary(&f.report, 1000000000);
+    assert_non_null(strstr(said(&f), "1 done; 0 B in 1s (0 B/s); the same command goes on"));
+    end(&f);
+}
+
+static void test_bad_lines(void **state)
+{
+    struct haul_error error = {.status = HAUL_BAD_OPTION, .text = "x: no such option"};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, true);
+    report_bad_line(&f.report, "list", 3, &error);
+    error.text[1] = '\x1b';
+    report_bad_line(&f.report, "list", 4, &error);
+    assert_string_equal(said(&f), "\x1b[31mfailed\x1b[0m: list:3: x: no such option\n"
+                                  "\x1b[31mfailed\x1b[0m: list:4: x\\x1b no such option\n");
+    assert_int_equal(report_exit_status(&f.report), 28);
+    assert_int_equal(f.report.failed, 2);
+    end(&f);
+}
+
+static void test_quiet_but_for_what_is_fatal(void **state)
+{
+    struct haul_error error = {.status = HAUL_NO_IO_URING, .text = "no io_uring"};
+    struct fixture f;
+
+    (void)state;
+    begin(&f, true, false);
+    ended(&f, HAUL_OK);
+    ended(&f, HAUL_NOT_FOUND);
+    report_say(&f.report, "hello");
+    report_summary(&f.report, 1);
+    assert_string_equal(said(&f), "");
+    report_fatal(&f.report, &error);
+    assert_string_equal(said(&f), "haul: no io_uring\n");
+    end(&f);
+}
+
+static void test_summary(void **state)
+{
+    struct haul_result result = result_of(HAUL_OK, "");
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, false);
+    result.bytes = 1024 * 1024;
+    report_result(&f.report, &result, "", 0);
+    said(&f);
+    assert_int_equal(ftruncate(f.fd, 0), 0);
+    lseek(f.fd, 0, SEEK_SET);
+    /* One download needs no summary. */
+    report_summary(&f.report, 1);
+    assert_string_equal(said(&f), "");
+    ended(&f, HAUL_UNFINISHED);
+    ended(&f, HAUL_UNFINISHED);
+    f.report.failed = 3;
+    report_summary(&f.report, UINT64_C(4000000000));
+    assert_string_equal(said(&f), "1 done, 3 failed, 2 unfinished; 1.0 MiB in 4s (256.0 KiB/s); "
+                                  "the same command goes on with the rest\n");
+    end(&f);
+}
+
+static void test_log(void **state)
+{
+    char path[] = "/tmp/haul-test-XXXXXX";
+    int fd = mkstemp(path);
+    struct haul_error error;
+    struct fixture f;
+    char log[4096];
+
+    (void)state;
+    assert_true(fd >= 0);
+    begin(&f, true, false);
+    assert_int_equal(write(fd, "old\n", 4), 4);
+    assert_true(report_open_log(&f.report, path, HAUL_LOG_NOTICE, &error));
+    assert_true((fcntl(f.report.log_fd, F_GETFD) & FD_CLOEXEC) != 0);
+    report_log(&f.report, HAUL_LOG_DEBUG, "too fine");
+    report_log(&f.report, HAUL_LOG_INFO, "too fine");
+    report_log(&f.report, HAUL_LOG_NOTICE, "noticed");
+    ended(&f, HAUL_NOT_FOUND);
+    read_back(fd, log, sizeof(log));
+    /* "2026-01-02T03:04:05.678Z NOTICE noticed" */
+    assert_int_equal(strncmp(log, "old\n2", 5), 0);
+    assert_non_null(strstr(log, "Z NOTICE noticed\n"));
+    assert_non_null(strstr(log, "Z ERROR  failed: https://host/a.jpg: because\n"));
+    assert_null(strstr(log, "too fine"));
+    assert_int_equal(log[4 + 10], 'T');
+    assert_int_equal(log[4 + 19], '.');
+    assert_int_equal(log[4 + 23], 'Z');
+    end(&f);
+    begin(&f, true, false);
+    assert_false(report_open_log(&f.report, "/nonexistent/log", HAUL_LOG_DEBUG, &error));
+    assert_string_equal(error.text,
+                        "can't open the log /nonexistent/log: No such file or directory");
+    end(&f);
+    unlink(path);
+    close(fd);
+}
+
+static void test_a_full_log_does_not_stop_anything(void **state)
+{
+    struct haul_error error;
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, false);
+    assert_true(report_open_log(&f.report, "/dev/full", HAUL_LOG_DEBUG, &error));
+    report_log(&f.report, HAUL_LOG_DEBUG, "lost");
+    report_say(&f.report, "still here");
+    assert_string_equal(said(&f), "still here\n");
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_done),
+        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_exit_status),
+        cmocka_unit_test(test_work_left_in_the_list),
+        cmocka_unit_test(test_bad_lines),
+        cmocka_unit_test(test_quiet_but_for_what_is_fatal),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_a_full_log_does_not_stop_anything),
+    };
+
+    return UNIT_RUN(tests);
+}
