@@ -264,6 +264,8 @@ static void draw(struct app *app)
     if (!progress_due(&app->progress, now_ns))
         return;
     haul_engine_stats(app->engine, &stats);
+    /* Bad lines of the list never came to the engine. */
+    stats.failed = app->report.failed;
     progress_begin(&app->progress, now_ns, &stats);
     haul_each_active(app->engine, draw_download, app);
     progress_draw(&app->progress, &stats);

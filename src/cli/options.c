@@ -693,39 +693,43 @@ static bool parse_long(struct options *options, struct span text, struct argumen
     return option_set(row, base_of(row, options), has_value ? &value : NULL, PLACE_ARGUMENT, error);
 }
 
+static bool no_such_letters(struct span letters, struct haul_error *error)
+{
+    struct text shown = {0};
+
+    text_add_escaped(&shown, letters);
+    error_set(error, HAUL_BAD_OPTION, 0, "-%s: no such option; haul --help lists them",
+              text_span(&shown).data);
+    text_free(&shown);
+    return false;
+}
+
 /* Letters behind one dash: flags, the last of which may be an option with a value: "-qj4". */
-static bool parse_letters(struct options *options, struct span text, struct arguments *left,
+static bool parse_letters(struct options *options, struct span letters, struct arguments *left,
                           struct haul_error *error)
 {
-    while (text.len > 0) {
-        const struct option_row *row = row_lettered(text.data[0]);
-        struct span value = span_sub(text, 1, text.len);
-        bool has_value = value.len > 0;
-        bool flag;
+    const struct option_row *row;
+    struct span value;
+    bool flag;
 
-        if (!row) {
-            struct text shown = {0};
-
-            text_add_escaped(&shown, text);
-            error_set(error, HAUL_BAD_OPTION, 0, "-%s: no such option; haul --help lists them",
-                      text_span(&shown).data);
-            text_free(&shown);
+    for (;;) {
+        row = row_lettered(letters.data[0]);
+        value = span_sub(letters, 1, letters.len);
+        if (!row)
+            return no_such_letters(letters, error);
+        if (row->type != OPTION_FLAG || parse_flag(value, &flag))
+            break;
+        if (!option_set(row, base_of(row, options), NULL, PLACE_ARGUMENT, error))
             return false;
-        }
-        if (row->type == OPTION_FLAG && !parse_flag(value, &flag)) {
-            if (!option_set(row, base_of(row, options), NULL, PLACE_ARGUMENT, error))
-                return false;
-            text = value;
-            continue;
-        }
-        if (!has_value && left->next < left->end) {
-            value = span_of(*left->next++);
-            has_value = true;
-        }
-        return option_set(row, base_of(row, options), has_value ? &value : NULL, PLACE_ARGUMENT,
-                          error);
+        if (value.len == 0)
+            return true;
+        letters = value;
     }
-    return true;
+    if (value.len == 0 && left->next == left->end)
+        return option_set(row, base_of(row, options), NULL, PLACE_ARGUMENT, error);
+    if (value.len == 0)
+        value = span_of(*left->next++);
+    return option_set(row, base_of(row, options), &value, PLACE_ARGUMENT, error);
 }
 
 bool options_parse(struct options *options, int argc, char **argv, struct haul_error *error)

@@ -306,6 +306,23 @@ void report_work_left(struct report *report)
     report->work_left = true;
 }
 
+/* "; 1.2 GiB in 9.4s (130.7 MiB/s)" */
+static void add_pace(struct text *line, uint64_t bytes, uint64_t duration_ns)
+{
+    uint64_t tenths = (duration_ns + NS_PER_S / 20) / (NS_PER_S / 10);
+
+    text_printf(line, "; ");
+    format_size(line, bytes);
+    text_printf(line, " in ");
+    if (tenths < 100)
+        text_printf(line, "%u.%us", (unsigned)(tenths / 10), (unsigned)(tenths % 10));
+    else
+        format_duration(line, (tenths + 5) / 10);
+    text_printf(line, " (");
+    format_rate(line, rate_of(bytes, duration_ns));
+    text_printf(line, ")");
+}
+
 void report_summary(struct report *report, uint64_t duration_ns)
 {
     struct text *line = &report->line;
@@ -319,13 +336,8 @@ void report_summary(struct report *report, uint64_t duration_ns)
         text_printf(line, ", %llu failed", (unsigned long long)report->failed);
     if (report->unfinished > 0)
         text_printf(line, ", %llu unfinished", (unsigned long long)report->unfinished);
-    text_printf(line, "; ");
-    format_size(line, report->bytes);
-    text_printf(line, " in ");
-    format_duration(line, (duration_ns + NS_PER_S / 2) / NS_PER_S);
-    text_printf(line, " (");
-    format_rate(line, rate_of(report->bytes, duration_ns));
-    text_printf(line, ")");
+    if (report->bytes > 0)
+        add_pace(line, report->bytes, duration_ns);
     if (report->unfinished > 0 || report->work_left)
         text_printf(line, "; the same command goes on with the rest");
     end_line(report, HAUL_LOG_NOTICE, NULL);

@@ -135,12 +135,13 @@ static void destroy_parts(struct haul_engine *engine)
 
     while ((node = list_pop_front(&engine->idle_requests)))
         request_destroy(LIST_ITEM(node, struct request, node));
-    connector_destroy(engine->connector);
     if (engine->resolver)
         resolver_destroy(engine->resolver);
-    while (engine->ring && ring_busy(engine->ring) > 0)
+    /* Connections that were closed with something under way still hold buffers and the trust. */
+    while (ring_busy(engine->ring) > 0)
         if (ring_turn(engine->ring, UINT64_MAX) < 0)
             break;
+    connector_destroy(engine->connector);
     directories_destroy(engine->directories);
     buffers_destroy(engine->buffers);
     limiter_destroy(engine->limiter);

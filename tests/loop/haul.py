@@ -90,11 +90,12 @@ class Haul:
 
     prefix   a command to run it by, inside of HAUL_WRAP
     binary   another one than HAUL, and without HAUL_WRAP
-    stdout   something else than a file that ends up in Ended.stdout
+    stdout, stderr   something else than a file that ends up in Ended
     env      variables on top of the environment
     """
 
-    def __init__(self, *arguments, prefix=(), binary=None, cwd=None, stdin=subprocess.DEVNULL, stdout=None, env=None):
+    def __init__(self, *arguments, prefix=(), binary=None, cwd=None, stdin=subprocess.DEVNULL, stdout=None,
+                 stderr=None, env=None):
         command = [binary] if binary else [*WRAP, BINARY]
         environment = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
         environment |= {"LC_ALL": "C.UTF-8"} | (env or {})
@@ -102,7 +103,8 @@ class Haul:
         self._started = time.monotonic()
         self.process = subprocess.Popen(
             [*map(str, prefix), *DEFAULT_SIGNALS, *command, *map(str, arguments)], cwd=cwd, env=environment,
-            stdin=stdin, stdout=self._stdout if stdout is None else stdout, stderr=self._stderr)
+            stdin=stdin, stdout=self._stdout if stdout is None else stdout,
+            stderr=self._stderr if stderr is None else stderr)
 
     def __enter__(self):
         return self

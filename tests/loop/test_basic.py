@@ -301,11 +301,11 @@ def test_exit_status(origin, target, path, status):
 
 
 def test_exit_status_of_several_failures_is_the_lowest_but_one(origin, tls_origin, target):
-    ended = run("-m", 1, "-d", target, tls_origin.url("/not-trusted"), origin.url("/status/401"), origin.url("/short/10/5"),
-                origin.url("/bytes/5"))
+    ended = run("-m", 1, "-d", target, tls_origin.url("/not-trusted"), origin.url("/status/401"),
+                origin.url("/short/10/5"), origin.url("/bytes/6"))
     assert ended.status == 6
     assert ended.lines[-1].startswith("1 done, 3 failed")
-    check_files(target, {"5": body_bytes(5)})
+    check_files(target, {"6": body_bytes(6)})
 
 
 @pytest.mark.parametrize("arguments", ((), ("--no-such-option",), ("-j", "0"), ("-j", "x"), ("-x",), ("-t", "-1"),

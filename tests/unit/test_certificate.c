@@ -75,7 +75,7 @@ static void refuse_with(struct tls_trust *trust, const char *certificate, const 
             fail_msg("%s for %s: %d, \"%s\" should say \"%s\"", certificate, host, error.status,
                      error.text, expected);
     }
-    printf("             %s\n", error.text);
+    printf("# %s\n", error.text);
 }
 
 static void accepted(const char *certificate, const char *host)
@@ -186,7 +186,7 @@ static void trust_fails(const char *path, const char *expected)
 
     assert_null(tls_trust_create(&options, &error));
     assert_non_null(strstr(error.text, expected));
-    printf("             %s\n", error.text);
+    printf("# %s\n", error.text);
 }
 
 static void write_file(const char *path, const char *data, size_t len)
@@ -306,7 +306,7 @@ static void test_system_bundle(void **state)
     clock_gettime(CLOCK_MONOTONIC, &to);
     if (!trust)
         fail_msg("%s", error.text);
-    printf("             %zu trusted, %zu not usable, %.1f ms\n", trust->loaded, trust->unusable,
+    printf("# %zu trusted, %zu not usable, %.1f ms\n", trust->loaded, trust->unusable,
            (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6);
     assert_true(trust->loaded > 50);
     refuse_with(trust, "ecdsa", "localhost", "was issued by \"haul test CA\"");

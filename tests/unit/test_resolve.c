@@ -269,7 +269,7 @@ static void log_line(void *context, enum haul_log_level level, const char *line)
 {
     (void)context;
     (void)level;
-    printf("             %s\n", line);
+    printf("# %s\n", line);
 }
 
 static struct fixture *begin(void)
@@ -637,7 +637,7 @@ int main(void)
     if (has_server)
         server = start_server();
     else
-        printf("no namespaces here: tests with a name server are skipped\n");
+        printf("# no namespaces here: tests with a name server are skipped\n");
     result = cmocka_run_group_tests(tests, NULL, NULL);
     if (server > 0) {
         kill(server, SIGKILL);

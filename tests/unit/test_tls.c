@@ -442,7 +442,7 @@ static void test_library(void **state)
 {
     (void)state;
     assert_true(strchr(tls_library_version(), '.') != NULL);
-    printf("wolfSSL %s, AES %s\n", tls_library_version(),
+    printf("# wolfSSL %s, AES %s\n", tls_library_version(),
            tls_aes_accelerated() ? "accelerated" : "in plain C");
 }
 

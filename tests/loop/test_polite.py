@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much is asked of servers at once, how often, and how long they are waited for."""
+
+import itertools
+import socket
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+
+from haul import BINARY, RELEASE, FullListener, check_files, run, run_good, run_list
+from origin import Origin, Response, body_bytes, head_bytes
+
+# A clock is read on both sides, and others use the machine.
+TOLERANCE = 0.1
+
+
+def starts(origin):
+    return [request.time for request in origin.requests]
+
+
+def distances(times):
+    return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+
+# At once.
+
+
+def test_a_hundred_requests_to_a_slow_server_at_once(slowserver, tmp_path):
+    """100 answers that take 3 s each are there after little more than 3 s."""
+    port = slowserver(3000)
+    lines = [f"http://127.0.0.1:{port}/{i}" for i in range(100)]
+    ended = run_list(tmp_path, lines, "-j", 100, "-x", 100, "--discard", binary=RELEASE or BINARY)
+    assert ended.status == 0, ended.stderr
+    assert 3 <= ended.seconds <= (3.2 if RELEASE else 6)
+
+
+def test_downloads_at_once_are_bounded(origin, second_origin, tmp_path):
+    lines = [server.url(f"/delay/0.1?{i}") for i in range(10) for server in (origin, second_origin)]
+    busy = Busy(origin, second_origin)
+    ended = run_list(tmp_path, lines, "-j", 5, "-x", 100, "--discard")
+    assert ended.status == 0, ended.stderr
+    assert busy.max == 5
+
+
+class Busy:
+    """Counts the exchanges of several origins together."""
+
+    def __init__(self, *origins):
+        self.now = self.max = 0
+        self._lock = threading.Lock()
+        for origin in origins:
+            origin.handlers["/delay"] = self._counted(origin.handlers["/delay"])
+
+    def _counted(self, handler):
+        def count(exchange):
+            with self._lock:
+                self.now += 1
+                self.max = max(self.max, self.now)
+            try:
+                return handler(exchange)
+            finally:
+                with self._lock:
+                    self.now -= 1
+
+        return count
+
+
+@pytest.mark.parametrize("bound", (1, 3))
+def test_connections_to_a_host_are_bounded_over_all_downloads(origin, second_origin, tmp_path, bound):
+    lines = [server.url(f"/delay/0.05?{i}") for i in range(12) for server in (origin, second_origin)]
+    ended = run_list(tmp_path, lines, "-j", 50, "-x", bound, "--discard")
+    assert ended.status == 0, ended.stderr
+    for server in (origin, second_origin):
+        assert server.busy_max == bound
+        assert server.open_max == bound and server.connections == bound
+
+
+def test_connections_are_bounded_also_where_none_is_kept(origin, tmp_path):
+    ended = run_list(tmp_path, [origin.url(f"/no-keepalive?seed={i}") for i in range(30)], "-x", 2, "--discard")
+    assert ended.status == 0, ended.stderr
+    assert origin.busy_max <= 2 and origin.connections == 30
+
+
+def test_a_host_gets_six_connections_at_most_by_default(origin, tmp_path):
+    ended = run_list(tmp_path, [origin.url(f"/delay/0.05?{i}") for i in range(60)], "--discard")
+    assert ended.status == 0, ended.stderr
+    assert 3 <= origin.busy_max <= 6
+
+
+def test_a_slow_host_does_not_hold_up_another(origin, second_origin, tmp_path):
+    """Hosts take turns, however the list is sorted."""
+    lines = [origin.url(f"/delay/0.5?{i}") for i in range(20)] + [second_origin.url(f"/bytes/5?{i}") for i in range(20)]
+    ended = run_list(tmp_path, lines, "-j", 8, "-x", 4, "--discard")
+    assert ended.status == 0, ended.stderr
+    assert second_origin.requests[-1].time - origin.requests[0].time < 1.5
+
+
+# Spacing.
+
+
+def test_wait_spaces_the_starts_on_a_host(origin, second_origin, tmp_path):
+    lines = [server.url(f"/bytes/5?{i}") for i in range(5) for server in (origin, second_origin)]
+    ended = run_list(tmp_path, lines, "--wait=0.3", "--discard")
+    assert ended.status == 0, ended.stderr
+    for server in (origin, second_origin):
+        assert all(distance > 0.3 - TOLERANCE for distance in distances(starts(server)))
+    assert 4 * 0.3 <= ended.seconds < 2 * 4 * 0.3  # both hosts at the same time
+
+
+def test_random_wait_varies_the_spacing(origin, tmp_path):
+    ended = run_list(tmp_path, [origin.url(f"/bytes/5?{i}") for i in range(9)], "--wait=0.2", "--random-wait", "--discard")
+    assert ended.status == 0, ended.stderr
+    found = distances(starts(origin))
+    assert all(distance > 0.1 - TOLERANCE / 2 for distance in found)
+    assert max(found) - min(found) > 0.02
+    assert 8 * 0.1 <= ended.seconds < 8 * 0.3 + 1
+
+
+# Busy servers.
+
+
+def check_pause(seconds, origin, second_origin, tmp_path):
+    """After its first answer the one origin hears nothing for so long, while the other one is worked on."""
+    lines = [origin.url(f"/busy/{i}") for i in range(3)]
+    lines += [second_origin.url(f"/delay/0.05?{i}") for i in range(20)]
+    ended = run_list(tmp_path, lines, "-x", 1, "--discard")
+    assert ended.status == 0, ended.stderr
+    times = starts(origin)
+    assert len(times) == 4
+    assert seconds <= times[1] - times[0] + TOLERANCE and times[1] - times[0] < seconds + 3
+    assert sum(times[0] < time < times[1] for time in starts(second_origin)) >= 10
+
+
+@pytest.mark.parametrize("code", (503, 429))
+def test_retry_after_pauses_the_host_alone(origin, second_origin, tmp_path, code):
+    @origin.on("/busy")
+    def busy(exchange):
+        return Response(code, [("Retry-After", "2")]) if len(origin.requests) == 1 else Response(200, [], b"ok")
+
+    check_pause(2, origin, second_origin, tmp_path)
+
+
+def test_retry_after_may_be_a_date(origin, second_origin, tmp_path):
+    @origin.on("/busy")
+    def busy(exchange):
+        later = formatdate(time.time() + 3, usegmt=True)  # whole seconds: 2 s at least
+        return Response(503, [("Retry-After", later)]) if len(origin.requests) == 1 else Response(200, [], b"ok")
+
+    check_pause(2, origin, second_origin, tmp_path)
+
+
+def test_busy_host_without_a_word_is_paused_too(origin, second_origin, tmp_path):
+    @origin.on("/busy")
+    def busy(exchange):
+        return Response(503) if len(origin.requests) == 1 else Response(200, [], b"ok")
+
+    check_pause(0.5, origin, second_origin, tmp_path)
+
+
+def test_server_that_is_busy_for_a_while_gives_all_files_in_the_end(origin, target):
+    run_good("-m", 3, "-d", target, origin.url("/flaky/2?retry-after=0"))
+    check_files(target, {"2": body_bytes(1024)})
+
+
+def test_server_that_stays_busy(origin, target):
+    ended = run("-m", 1, "-d", target, origin.url("/flaky/5"))
+    assert ended.status == 29
+    assert "busy (503)" in ended.stderr
+    assert len(origin.requests) == 1
+    check_files(target, {})
+
+
+# Trying again.
+
+
+@pytest.mark.parametrize("tries", (1, 2, 4))
+def test_failures_of_the_network_are_tried_again(origin, target, tries):
+    ended = run("-m", tries, "--retry-wait=0.05", "-d", target, origin.url("/short/10/5"))
+    assert ended.status == 6
+    assert len(origin.requests) == tries
+    assert (f"({tries} tries)" in ended.stderr) == (tries > 1)
+
+
+def test_no_bound_on_tries(origin, target):
+    @origin.on("/late")
+    def late(exchange):
+        return Response(500) if len(origin.requests) < 8 else Response(200, [], b"ok")
+
+    run_good("-m", 0, "--retry-wait=0.01", "-d", target, origin.url("/late"))
+    check_files(target, {"late": b"ok"})
+
+
+def test_wait_before_a_retry_doubles(origin, target):
+    run("-m", 4, "--retry-wait=0.2", "-d", target, origin.url("/short/10/5"))
+    first, second, third = distances(starts(origin))
+    # With jitter; the nominal waits are 0.2, 0.4 and 0.8 s.
+    assert 0.1 - TOLERANCE / 2 < first < 0.2 + 0.4
+    assert 0.2 - TOLERANCE < second and 0.4 - TOLERANCE < third < 1.6
+
+
+def test_refused_connection_is_tried_again(target):
+    """A server that comes up meanwhile is found."""
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    origin = None
+
+    def start():
+        nonlocal origin
+        time.sleep(0.3)
+        origin = Origin(port=port)
+        origin.__enter__()
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        run_good("-m", 20, "--retry-wait=0.1", "-d", target, f"http://127.0.0.1:{port}/bytes/5")
+    finally:
+        thread.join()
+        origin.__exit__()
+    check_files(target, {"5": body_bytes(5)})
+
+
+# Silence.
+
+
+@pytest.mark.parametrize("path", ("/stall/100000/0", "/stall/100000/5000", "/stall/5000000/3000000", "/delay/30"))
+def test_server_that_falls_silent(origin, target, path):
+    ended = run("-t", 1, "-m", 1, "-d", target, origin.url(path))
+    assert ended.status == 2
+    assert "1 s" in ended.stderr and "--timeout" in ended.stderr
+    assert 1 <= ended.seconds < 4
+    check_files(target, {})
+
+
+def test_slow_server_is_not_a_silent_one(origin, target):
+    """Bytes keep coming, but not a whole buffer within the timeout."""
+    run_good("-t", 1, "-m", 1, "-d", target, origin.url("/trickle/5000/2000"))
+    check_files(target, {"2000": body_bytes(5000)})
+
+
+def test_fast_server_that_becomes_slow_is_not_a_silent_one(origin, target):
+    body = body_bytes(2_000_000)
+
+    @origin.on("/tired")
+    def tired(exchange):
+        exchange.head(200, [("Content-Length", len(body))])
+        exchange.send(body[:-5])
+        for byte in body[-5:]:
+            exchange.sleep(0.5)
+            exchange.send(bytes([byte]))
+
+    run_good("-t", 1, "-m", 1, "-d", target, origin.url("/tired"))
+    check_files(target, {"tired": body})
+
+
+def test_slow_chunks_are_not_silence(origin, target):
+    @origin.on("/chunks")
+    def chunks(exchange):
+        exchange.head(200, [("Transfer-Encoding", "chunked")])
+        for byte in b"1\r\na\r\n0\r\n\r\n":
+            exchange.sleep(0.2)
+            exchange.send(bytes([byte]))
+
+    run_good("-t", 1, "-m", 1, "-d", target, origin.url("/chunks"))
+    check_files(target, {"chunks": b"a"})
+
+
+def test_head_that_comes_byte_by_byte_is_bounded(origin, target):
+    """A head has to be whole within the timeout: bytes of it that trickle in are no progress."""
+
+    @origin.on("/slow")
+    def slow(exchange):
+        for byte in head_bytes(200, [("X-Padding", "x" * 1000)]):
+            exchange.sleep(0.1)
+            exchange.send(bytes([byte]))
+
+    ended = run("-t", 1, "-m", 1, "-d", target, origin.url("/slow"), timeout=20)
+    assert ended.status == 2
+    assert ended.seconds < 10
+
+
+def test_host_that_does_not_answer(target):
+    with FullListener() as listener:
+        ended = run("--connect-timeout=1", "-m", 1, "-d", target, f"http://127.0.0.1:{listener.port}/")
+    assert ended.status == 2
+    assert f"127.0.0.1 port {listener.port}" in ended.stderr
+    assert 1 <= ended.seconds < 4
+
+
+def test_server_that_is_silent_in_the_tls_handshake(target):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = run("--connect-timeout=1", "-m", 1, "--check-certificate=false", "-d", target,
+                    f"https://127.0.0.1:{listener.getsockname()[1]}/")
+    assert ended.status == 2
+    assert "TLS handshake" in ended.stderr
+    assert 1 <= ended.seconds < 4
