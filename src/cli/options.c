@@ -1,14 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The table of options, and what is made of it. A row says where its value goes: an offset into
- * struct options, or into struct download_options where a single download may have it too. What
- * the types put there:
- *
- *   FLAG bool, NUMBER uint64_t, SECONDS uint64_t (milliseconds), TEXT char * (owned),
- *   LIST struct string_list, CHOICE and SET uint64_t (of struct option_choice; SET: ORed)
- *
- * Rows stand in the order of --help; groups must not be split.
- */
+/* What is made of the table of options: parsing, help, and the options of lines in a list. */
 #include "cli/options.h"
 
 #include <stdlib.h>
@@ -16,283 +7,24 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-
-enum option_type {
-    OPTION_FLAG,
-    OPTION_NUMBER,
-    OPTION_SECONDS,
-    OPTION_TEXT,
-    OPTION_LIST,
-    OPTION_CHOICE,
-    OPTION_SET
-};
-
-enum option_scope {
-    SCOPE_COMMAND,
-    SCOPE_ENGINE,
-    SCOPE_DOWNLOAD /* the offset is one into struct download_options */
-};
-
-enum option_group {
-    GROUP_INPUT,
-    GROUP_OUTPUT,
-    GROUP_PACE,
-    GROUP_TROUBLE,
-    GROUP_HTTP,
-    GROUP_DISPLAY,
-    GROUP_HIDDEN
-};
-
-static const char *const group_titles[] = {
-    [GROUP_INPUT] = "What to download",
-    [GROUP_OUTPUT] = "Where it goes",
-    [GROUP_PACE] = "How much at once",
-    [GROUP_TROUBLE] = "When it doesn't work at once",
-    [GROUP_HTTP] = "HTTP and TLS",
-    [GROUP_DISPLAY] = "What is said",
-    [GROUP_HIDDEN] = NULL,
-};
-
-struct option_choice {
-    const char *name; /* NULL ends a list of them */
-    uint64_t value;
-};
-
-static const struct option_choice log_levels[] = {
-    {"debug", HAUL_LOG_DEBUG}, {"info", HAUL_LOG_INFO},   {"notice", HAUL_LOG_NOTICE},
-    {"warn", HAUL_LOG_WARN},   {"error", HAUL_LOG_ERROR}, {NULL, 0},
-};
-
-static const struct option_choice features[] = {
-    {"single-issuer", HAUL_FEATURE_SINGLE_ISSUER},
-    {"defer-taskrun", HAUL_FEATURE_DEFER_TASKRUN},
-    {"coop-taskrun", HAUL_FEATURE_COOP_TASKRUN},
-    {"rename-noreplace", HAUL_FEATURE_RENAME_NOREPLACE},
-    {NULL, 0},
-};
-
-struct option_row {
-    const char *name;
-    char letter; /* 0: none */
-    enum option_type type;
-    enum option_scope scope;
-    enum option_group group;
-    size_t offset;
-    uint64_t min; /* NUMBER: itself; SECONDS: milliseconds; TEXT, LIST: bytes */
-    uint64_t max; /* NUMBER, SECONDS */
-    const struct option_choice *choices;
-    const char *placeholder; /* of the value */
-    const char *standard;    /* parsed first of all; NULL: leave it zero */
-    const char *help;        /* --help adds the standard to it */
-};
-
-#define COMMAND(field)  .scope = SCOPE_COMMAND, .offset = offsetof(struct options, field)
-#define ENGINE(field)   .scope = SCOPE_ENGINE, .offset = offsetof(struct options, field)
-#define DOWNLOAD(field) .scope = SCOPE_DOWNLOAD, .offset = offsetof(struct download_options, field)
-
-enum { DAY_MS = 24 * 60 * 60 * 1000, DOWNLOADS_MAX = 100000, TRIES_MAX = 1000000 };
-
-static const struct option_row rows[] = {
-    {.name = "input-file",
-     .letter = 'i',
-     .type = OPTION_TEXT,
-     .group = GROUP_INPUT,
-     COMMAND(input_file),
-     .min = 1,
-     .placeholder = "FILE",
-     .help = "read URLs from FILE, one a line; - is standard input"},
-    {.name = "dry-run",
-     .type = OPTION_FLAG,
-     .group = GROUP_INPUT,
-     COMMAND(dry_run),
-     .help = "only ask the servers: print URL, status, size and name"},
-    {.name = "dir",
-     .letter = 'd',
-     .type = OPTION_TEXT,
-     .group = GROUP_OUTPUT,
-     DOWNLOAD(dir),
-     .min = 1,
-     .placeholder = "DIR",
-     .help = "directory for the files [the current one]"},
-    {.name = "out",
-     .letter = 'o',
-     .type = OPTION_TEXT,
-     .group = GROUP_OUTPUT,
-     DOWNLOAD(out),
-     .min = 1,
-     .placeholder = "FILE",
-     .help = "name of the file, if there is one URL; - is standard output"},
-    {.name = "continue",
-     .letter = 'c',
-     .type = OPTION_FLAG,
-     .group = GROUP_OUTPUT,
-     ENGINE(proceed),
-     .help = "continue partial files of other programs (haul's own are always continued)"},
-    {.name = "auto-file-renaming",
-     .type = OPTION_FLAG,
-     .group = GROUP_OUTPUT,
-     ENGINE(auto_file_renaming),
-     .standard = "true",
-     .help = "a name that is taken: use name.1, name.2 ..."},
-    {.name = "discard",
-     .type = OPTION_FLAG,
-     .group = GROUP_OUTPUT,
-     DOWNLOAD(discard),
-     .help = "count the bytes and throw them away"},
-    {.name = "max-concurrent-downloads",
-     .letter = 'j',
-     .type = OPTION_NUMBER,
-     .group = GROUP_PACE,
-     ENGINE(downloads_max),
-     .min = 1,
-     .max = DOWNLOADS_MAX,
-     .placeholder = "N",
-     .standard = "64",
-     .help = "downloads at once"},
-    {.name = "max-connection-per-server",
-     .letter = 'x',
-     .type = OPTION_NUMBER,
-     .group = GROUP_PACE,
-     ENGINE(connections_per_host),
-     .min = 1,
-     .max = DOWNLOADS_MAX,
-     .placeholder = "N",
-     .help = "connections to one server, over all downloads [up to 6, as it bears them]"},
-    {.name = "wait",
-     .type = OPTION_SECONDS,
-     .group = GROUP_PACE,
-     ENGINE(wait_ms),
-     .max = DAY_MS,
-     .placeholder = "SEC",
-     .standard = "0",
-     .help = "between two requests to one server"},
-    {.name = "random-wait",
-     .type = OPTION_FLAG,
-     .group = GROUP_PACE,
-     ENGINE(random_wait),
-     .help = "vary that from 0.5 to 1.5 times"},
-    {.name = "max-tries",
-     .letter = 'm',
-     .type = OPTION_NUMBER,
-     .group = GROUP_TROUBLE,
-     ENGINE(tries_max),
-     .max = TRIES_MAX,
-     .placeholder = "N",
-     .standard = "5",
-     .help = "tries for a download; 0: no limit"},
-    {.name = "retry-wait",
-     .type = OPTION_SECONDS,
-     .group = GROUP_TROUBLE,
-     ENGINE(retry_wait_ms),
-     .max = DAY_MS,
-     .placeholder = "SEC",
-     .standard = "1",
-     .help = "before the second try; doubles each time, up to 60"},
-    {.name = "timeout",
-     .letter = 't',
-     .type = OPTION_SECONDS,
-     .group = GROUP_TROUBLE,
-     ENGINE(timeout_ms),
-     .min = 100,
-     .max = DAY_MS,
-     .placeholder = "SEC",
-     .standard = "60",
-     .help = "give a connection up after this long without a byte"},
-    {.name = "connect-timeout",
-     .type = OPTION_SECONDS,
-     .group = GROUP_TROUBLE,
-     ENGINE(connect_timeout_ms),
-     .min = 100,
-     .max = DAY_MS,
-     .placeholder = "SEC",
-     .standard = "15",
-     .help = "for the name, the connection and the TLS handshake, each"},
-    {.name = "header",
-     .type = OPTION_LIST,
-     .group = GROUP_HTTP,
-     DOWNLOAD(headers),
-     .min = 1,
-     .placeholder = "TEXT",
-     .help = "send \"Name: value\" too; may be given several times"},
-    {.name = "user-agent",
-     .letter = 'U',
-     .type = OPTION_TEXT,
-     .group = GROUP_HTTP,
-     DOWNLOAD(user_agent),
-     .placeholder = "TEXT",
-     .help = "what haul says it is [haul/" HAUL_VERSION "]"},
-    {.name = "ca-certificate",
-     .type = OPTION_TEXT,
-     .group = GROUP_HTTP,
-     ENGINE(ca_certificate),
-     .min = 1,
-     .placeholder = "FILE",
-     .help = "PEM file of the authorities to trust [the system's]"},
-    {.name = "check-certificate",
-     .type = OPTION_FLAG,
-     .group = GROUP_HTTP,
-     ENGINE(check_certificate),
-     .standard = "true",
-     .help = "accept a server only with a valid certificate"},
-    {.name = "quiet",
-     .letter = 'q',
-     .type = OPTION_FLAG,
-     .group = GROUP_DISPLAY,
-     COMMAND(quiet),
-     .help = "say nothing"},
-    {.name = "log",
-     .letter = 'l',
-     .type = OPTION_TEXT,
-     .group = GROUP_DISPLAY,
-     COMMAND(log),
-     .min = 1,
-     .placeholder = "FILE",
-     .help = "append what happens to FILE; - is standard output"},
-    {.name = "log-level",
-     .type = OPTION_CHOICE,
-     .group = GROUP_DISPLAY,
-     COMMAND(log_level),
-     .choices = log_levels,
-     .placeholder = "LEVEL",
-     .standard = "debug",
-     .help = "how much of it: debug, info, notice, warn or error"},
-    {.name = "help",
-     .letter = 'h',
-     .type = OPTION_FLAG,
-     .group = GROUP_DISPLAY,
-     COMMAND(help),
-     .help = "print this and exit"},
-    {.name = "version",
-     .letter = 'v',
-     .type = OPTION_FLAG,
-     .group = GROUP_DISPLAY,
-     COMMAND(version),
-     .help = "print the version and exit"},
-    {.name = "kernel-features-off",
-     .type = OPTION_SET,
-     .group = GROUP_HIDDEN,
-     ENGINE(features_off),
-     .choices = features,
-     .placeholder = "NAME,NAME",
-     .help = ""},
-};
+#include "cli/option_table.h"
 
 /* Where an option was given, and so how people are told its name. */
 enum option_place { PLACE_ARGUMENT, PLACE_LINE };
 
 static const struct option_row *row_named(struct span name)
 {
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (span_equal(name, span_of(rows[i].name)))
-            return &rows[i];
+    for (size_t i = 0; i < option_row_count; i++)
+        if (span_equal(name, span_of(option_rows[i].name)))
+            return &option_rows[i];
     return NULL;
 }
 
 static const struct option_row *row_lettered(char letter)
 {
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (rows[i].letter == letter && letter != '\0')
-            return &rows[i];
+    for (size_t i = 0; i < option_row_count; i++)
+        if (option_rows[i].letter == letter && letter != '\0')
+            return &option_rows[i];
     return NULL;
 }
 
@@ -331,14 +63,14 @@ static const struct option_row *row_nearest(struct span name, enum option_place 
     const struct option_row *nearest = NULL;
     size_t least = name.len / 3 + 1;
 
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        size_t d = distance(name, span_of(rows[i].name));
+    for (size_t i = 0; i < option_row_count; i++) {
+        size_t d = distance(name, span_of(option_rows[i].name));
 
-        if (rows[i].group == GROUP_HIDDEN || d > least || (nearest && d == least))
+        if (option_rows[i].group == GROUP_HIDDEN || d > least || (nearest && d == least))
             continue;
-        if (place == PLACE_LINE && rows[i].scope != SCOPE_DOWNLOAD)
+        if (place == PLACE_LINE && option_rows[i].scope != SCOPE_DOWNLOAD)
             continue;
-        nearest = &rows[i];
+        nearest = &option_rows[i];
         least = d;
     }
     return nearest;
@@ -568,13 +300,14 @@ static void *base_of(const struct option_row *row, struct options *options)
 bool options_init(struct options *options)
 {
     *options = (struct options){0};
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct span value = span_of(rows[i].standard);
+    for (size_t i = 0; i < option_row_count; i++) {
+        struct span value = span_of(option_rows[i].standard);
         struct haul_error error = {0};
 
-        if (!rows[i].standard)
+        if (!option_rows[i].standard)
             continue;
-        if (option_set(&rows[i], base_of(&rows[i], options), &value, PLACE_ARGUMENT, &error))
+        if (option_set(&option_rows[i], base_of(&option_rows[i], options), &value, PLACE_ARGUMENT,
+                       &error))
             continue;
         CHECK(error.status == HAUL_OUT_OF_MEMORY);
         return false;
@@ -592,14 +325,14 @@ static void list_free(struct string_list *list)
 
 static void fields_free(void *base, bool of_download)
 {
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        void *field = (char *)base + rows[i].offset;
+    for (size_t i = 0; i < option_row_count; i++) {
+        void *field = (char *)base + option_rows[i].offset;
 
-        if ((rows[i].scope == SCOPE_DOWNLOAD) != of_download)
+        if ((option_rows[i].scope == SCOPE_DOWNLOAD) != of_download)
             continue;
-        if (rows[i].type == OPTION_TEXT)
+        if (option_rows[i].type == OPTION_TEXT)
             free(*(char **)field);
-        else if (rows[i].type == OPTION_LIST)
+        else if (option_rows[i].type == OPTION_LIST)
             list_free(field);
     }
 }
@@ -647,14 +380,14 @@ static const struct option_row *row_prefixed(struct span prefix, struct haul_err
     struct text names = {0};
     size_t count = 0;
 
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct span name = span_of(rows[i].name);
+    for (size_t i = 0; i < option_row_count; i++) {
+        struct span name = span_of(option_rows[i].name);
 
-        if (rows[i].group == GROUP_HIDDEN || prefix.len == 0 ||
+        if (option_rows[i].group == GROUP_HIDDEN || prefix.len == 0 ||
             !span_equal(span_sub(name, 0, prefix.len), prefix))
             continue;
-        found = &rows[i];
-        text_printf(&names, "%s--%s", count++ > 0 ? ", " : "", rows[i].name);
+        found = &option_rows[i];
+        text_printf(&names, "%s--%s", count++ > 0 ? ", " : "", option_rows[i].name);
     }
     if (count == 0)
         no_such_option(prefix, PLACE_ARGUMENT, error);
@@ -812,18 +545,18 @@ void options_help(struct text *text)
     text_printf(text, "Usage: haul [OPTION]... URL...\n"
                       "       haul [OPTION]... -i FILE\n"
                       "Downloads many files at once over HTTP and HTTPS.\n");
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (rows[i].group == GROUP_HIDDEN)
+    for (size_t i = 0; i < option_row_count; i++) {
+        if (option_rows[i].group == GROUP_HIDDEN)
             continue;
-        if (group_titles[rows[i].group] != title) {
-            title = group_titles[rows[i].group];
+        if (option_group_titles[option_rows[i].group] != title) {
+            title = option_group_titles[option_rows[i].group];
             text_printf(text, "\n%s:\n", title);
         }
-        add_row_help(text, &rows[i]);
+        add_row_help(text, &option_rows[i]);
     }
     text_printf(text, "\nIn a list (-i), indented lines below a URL are options of that download");
-    for (size_t i = 0, shown = 0; i < COUNT_OF(rows); i++)
-        if (rows[i].scope == SCOPE_DOWNLOAD)
-            text_printf(text, "%s%s=", shown++ == 0 ? ":\n" : ", ", rows[i].name);
+    for (size_t i = 0, shown = 0; i < option_row_count; i++)
+        if (option_rows[i].scope == SCOPE_DOWNLOAD)
+            text_printf(text, "%s%s=", shown++ == 0 ? ":\n" : ", ", option_rows[i].name);
     text_printf(text, ".\nExit status: 0 if all went well, else that of aria2c.\n");
 }

@@ -148,8 +148,6 @@ void report_fatal(struct report *report, const struct haul_error *error)
 static const char *advice(enum haul_status status)
 {
     switch (status) {
-    case HAUL_CERTIFICATE:
-        return "--ca-certificate=FILE names an authority to trust";
     case HAUL_TIMEOUT:
         return "--timeout=SEC waits longer";
     case HAUL_EXISTS:
@@ -164,6 +162,7 @@ static const char *advice(enum haul_status status)
     case HAUL_FAILED:
     case HAUL_OUT_OF_MEMORY:
     case HAUL_NO_IO_URING:
+    case HAUL_CERTIFICATE: /* its own text knows better what to do */
     case HAUL_TLS:
     case HAUL_NOT_FOUND:
     case HAUL_NETWORK:

@@ -18,6 +18,7 @@
 enum {
     REDIRECTS_MAX = 20,
     RETRY_WAIT_MAX_S = 60,
+    RETRY_AFTER_MAX_S = 60 * 60, /* a server that wants more time than this gets no further try */
     BUFFER_BYTES = 64 * 1024 * 1024,
     WAITING_MIN = 1024, /* downloads taken in ahead, so that hosts can take turns */
     MEMORY_BYTES_MAX = 64 * 1024 * 1024

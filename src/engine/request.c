@@ -250,7 +250,7 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
 
     if (reusable)
-        connector_give(request->engine->connector, connection, &request->transfer->url);
+        connector_give(request->engine->connector, connection);
     else
         connection_close(connection);
     if (error->status == HAUL_NETWORK && !exchange->answered && request->reused) {

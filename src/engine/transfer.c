@@ -176,7 +176,7 @@ static bool may_retry(const struct haul_download *transfer, const struct haul_er
 {
     unsigned tries_max = transfer->engine->options.public.tries_max;
 
-    return status_retry(error->status) != STATUS_RETRY_NEVER &&
+    return !transfer->hopeless && status_retry(error->status) != STATUS_RETRY_NEVER &&
            (tries_max == 0 || transfer->tries < tries_max);
 }
 
@@ -229,7 +229,9 @@ static struct sink *create_sink(struct haul_download *transfer)
     case HAUL_SINK_DISCARD:
     case HAUL_SINK_NONE:
         sink = sink_discard_create(engine->ring);
-        if (sink)
+        if (sink && transfer->out)
+            text_add(&sink->name, span_of(transfer->out));
+        else if (sink)
             url_file_name(&transfer->url, &sink->name);
         return sink;
     }
@@ -400,9 +402,14 @@ static enum transfer_verdict judge_busy(struct haul_download *transfer,
     struct span value = response_field(response, "retry-after");
     uint64_t delay_s = 0;
 
-    if (value.data && field_retry_after(value, ring_wall_s(transfer->engine->ring), &delay_s) &&
-        delay_s < UINT64_MAX / (uint64_t)NS_PER_S)
-        transfer->retry_after_ns = delay_s * (uint64_t)NS_PER_S;
+    if (value.data && !field_retry_after(value, ring_wall_s(transfer->engine->ring), &delay_s))
+        delay_s = 0;
+    transfer->hopeless = delay_s > RETRY_AFTER_MAX_S;
+    if (transfer->hopeless)
+        return drop(transfer, HAUL_BUSY,
+                    "the server is busy (%d) and asks to come back in %llu hours",
+                    transfer->http_status, (unsigned long long)(delay_s / 3600));
+    transfer->retry_after_ns = delay_s * (uint64_t)NS_PER_S;
     return drop(transfer, HAUL_BUSY, "the server is busy (%d)", transfer->http_status);
 }
 

@@ -56,6 +56,7 @@ struct haul_download {
     uint64_t received_bytes; /* as stored_bytes, a little ahead */
     int http_status;
     uint64_t retry_after_ns;
+    bool hopeless; /* another try would be no use, whatever the status says */
     uint64_t started_ns;
     uint64_t ended_ns;
     struct haul_error error;

@@ -40,6 +40,7 @@ static void connection_free(struct ref *ref)
     tls_session_destroy(connection->tls);
     ring_close(connection->ring, connection->fd);
     text_free(&connection->outgoing);
+    free(connection->origin);
     free(connection);
 }
 

@@ -58,7 +58,8 @@ struct connection {
     struct chunk *cipher; /* TLS: ciphertext received, or to be received into; else NULL */
     struct buffers_waiter cipher_wait;
     struct text outgoing; /* what send_op sends */
-    /* Of the pool that keeps connections while nobody uses them. */
+    /* Of the connector, which keeps connections while nobody uses them. */
+    char *origin;          /* "https://host:port" that it leads to; owned */
     struct list idle_node; /* among those of its host */
     struct list old_node;  /* among all idle ones, the longest idle first */
     void *idle_host;

@@ -93,17 +93,16 @@ static void idle_timer_fired(struct timer *timer)
                          oldest_since_ns(connector) + IDLE_MAX_S * (uint64_t)NS_PER_S);
 }
 
-static struct idle_host *find_idle_host(struct connector *connector, const struct url *url)
+static struct idle_host *find_idle_host(struct connector *connector, struct span origin)
 {
-    struct map_node *node = map_find(&connector->idle_hosts, url_origin(url));
+    struct map_node *node = map_find(&connector->idle_hosts, origin);
 
     return node ? MAP_ITEM(node, struct idle_host, node) : NULL;
 }
 
-static struct idle_host *add_idle_host(struct connector *connector, const struct url *url)
+static struct idle_host *add_idle_host(struct connector *connector, struct span origin)
 {
     struct idle_host *host = alloc_zeroed(sizeof(*host));
-    struct span origin = url_origin(url);
 
     if (!host)
         return NULL;
@@ -120,7 +119,7 @@ struct connection *connector_take(struct connector *connector, const struct url 
 {
     struct idle_host *host;
 
-    while ((host = find_idle_host(connector, url))) {
+    while ((host = find_idle_host(connector, url_origin(url)))) {
         /* The one used last is the likeliest to be open still, and warm. */
         struct connection *connection =
             LIST_ITEM(host->connections.prev, struct connection, idle_node);
@@ -136,18 +135,18 @@ struct connection *connector_take(struct connector *connector, const struct url 
     return NULL;
 }
 
-void connector_give(struct connector *connector, struct connection *connection,
-                    const struct url *url)
+void connector_give(struct connector *connector, struct connection *connection)
 {
+    struct span origin = span_of(connection->origin);
     struct idle_host *host;
 
     if (!connection_quiet(connection) || connector->options.idle_max == 0) {
         connection_close(connection);
         return;
     }
-    host = find_idle_host(connector, url);
+    host = find_idle_host(connector, origin);
     if (!host)
-        host = add_idle_host(connector, url);
+        host = add_idle_host(connector, origin);
     if (!host) {
         connection_close(connection);
         return;
@@ -216,25 +215,41 @@ static void connect_timed_out(struct timer *timer)
     connect_end(connect, NULL, &error);
 }
 
+/* The socket is the connection's, or closed: *error then says why. */
+static void make_connection(struct connect *connect, int fd, struct haul_error *error)
+{
+    struct connector *connector = connect->connector;
+    struct span origin = url_origin(connect->url);
+    struct connection *connection = NULL;
+    struct tls_session *tls = NULL;
+    char *copy = alloc_copy(origin.data, origin.len);
+
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    if (copy && connect->url->secure)
+        tls = tls_session_create(connector->trust, connect->url->host, error);
+    if (copy && (tls || !connect->url->secure))
+        connection = connection_create(connector->ring, connector->ciphers, fd, tls,
+                                       &handshake_user, connect);
+    if (!connection) {
+        free(copy);
+        tls_session_destroy(tls);
+        ring_close(connector->ring, fd);
+        return;
+    }
+    connection->origin = copy;
+    connect->connection = connection;
+    error->status = HAUL_OK;
+}
+
 static void start_handshake(struct connect *connect, int fd)
 {
     struct connector *connector = connect->connector;
-    struct tls_session *tls = NULL;
-    struct haul_error error = {.status = HAUL_OK};
+    struct haul_error error;
 
-    if (connect->url->secure)
-        tls = tls_session_create(connector->trust, connect->url->host, &error);
-    if (error.status == HAUL_OK) {
-        connect->connection = connection_create(connector->ring, connector->ciphers, fd, tls,
-                                                &handshake_user, connect);
-        if (!connect->connection)
-            error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-    }
+    make_connection(connect, fd, &error);
     if (error.status != HAUL_OK) {
-        tls_session_destroy(tls);
-        ring_close(connector->ring, fd);
         connect_end(connect, NULL, &error);
-    } else if (!tls) {
+    } else if (!connect->url->secure) {
         connect_established(connect);
     } else {
         connect->state = CONNECT_HANDSHAKE;

@@ -58,8 +58,7 @@ struct connection *connector_take(struct connector *connector, const struct url 
 void connect_start(struct connector *connector, struct connect *connect, const struct url *url);
 void connect_cancel(struct connect *connect); /* allowed in any state; `done` is not called */
 /* Takes a connection back that can carry another exchange, or closes it if it can't. */
-void connector_give(struct connector *connector, struct connection *connection,
-                    const struct url *url);
+void connector_give(struct connector *connector, struct connection *connection);
 
 uint64_t connector_made(const struct connector *connector); /* connections since the beginning */
 size_t connector_idle(const struct connector *connector);
