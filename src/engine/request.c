@@ -148,6 +148,7 @@ static void exchange_head(struct exchange *exchange)
     }
     request->state = REQUEST_OPENING;
     request->step = true;
+    exchange->eager = transfer->kind == HAUL_SINK_FD; /* somebody reads along */
     if (verdict == TRANSFER_FETCH)
         transfer->stored_bytes = 0;
     request->base_bytes = transfer->stored_bytes;

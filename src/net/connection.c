@@ -273,7 +273,7 @@ static void receive_more(struct connection *connection)
         return;
     }
     ring_recv(connection->ring, &connection->recv_op, connection->fd, connection->cipher->data,
-              connection->cipher->size, false);
+              connection->cipher->size);
 }
 
 static void cipher_ready(struct buffers_waiter *waiter)
@@ -289,7 +289,7 @@ static void decrypt_later(struct connection *connection)
 }
 
 void connection_receive(struct connection *connection, struct chunk *chunk, struct buffers *home,
-                        size_t want, bool fill)
+                        size_t want)
 {
     CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);
     CHECK(want > chunk->len && want <= chunk->size);
@@ -299,16 +299,11 @@ void connection_receive(struct connection *connection, struct chunk *chunk, stru
     connection->chunk_want = want;
     if (!connection->tls)
         ring_recv(connection->ring, &connection->recv_op, connection->fd, chunk->data + chunk->len,
-                  want - chunk->len, fill);
+                  want - chunk->len);
     else if (tls_input_left(connection->tls) > 0)
         decrypt_later(connection);
     else
         receive_more(connection);
-}
-
-void connection_hurry(struct connection *connection)
-{
-    ring_cancel(connection->ring, &connection->recv_op);
 }
 
 void connection_await(struct connection *connection)

@@ -84,13 +84,10 @@ void connection_set_user(struct connection *connection, const struct connection_
 void connection_send(struct connection *connection, struct span data);
 /*
  * Receives behind chunk->len, up to `want` bytes in all. The chunk is the connection's until
- * user->received, and goes to `home` if that never comes. fill: a plain connection waits until it
- * is full, unless the peer ends or connection_hurry() is called.
+ * user->received, and goes to `home` if that never comes.
  */
 void connection_receive(struct connection *connection, struct chunk *chunk, struct buffers *home,
-                        size_t want, bool fill);
-/* Makes a receive answer with what it has; if that is nothing, with -ECANCELED's error. */
-void connection_hurry(struct connection *connection);
+                        size_t want);
 /* Waits for user->readable without holding a buffer. */
 void connection_await(struct connection *connection);
 /* Whether nothing is under way, so that another user may have it. */

@@ -16,7 +16,7 @@
 
 #include <errno.h>
 
-enum { FILL_WITHIN_MS = 100, CHUNK_ROOM_MIN = 16 * 1024 };
+enum { CHUNK_ROOM_MIN = 16 * 1024 };
 
 static void receive(struct exchange *exchange);
 
@@ -58,7 +58,8 @@ static bool lend_chunk(struct exchange *exchange);
 /* What was received before it broke is body all the same, and can be resumed from. */
 static void exchange_break(struct exchange *exchange, const struct haul_error *error)
 {
-    if (exchange->state == EXCHANGE_BODY && exchange->chunk && !lend_chunk(exchange))
+    if (exchange->state == EXCHANGE_BODY && exchange->chunk && !exchange->receiving &&
+        !lend_chunk(exchange))
         return;
     exchange_end(exchange, false, error);
 }
@@ -123,6 +124,14 @@ static bool body_progress(struct exchange *exchange, bool *reusable, struct haul
     exchange->parsed = chunk->len;
     exchange->received_bytes += body_len;
     return progress == RESPONSE_DONE;
+}
+
+static bool wants_lending(const struct exchange *exchange)
+{
+    const struct chunk *chunk = exchange->chunk;
+
+    return chunk->size - chunk->len < CHUNK_ROOM_MIN ||
+           (exchange->eager && chunk->len > exchange->body_from);
 }
 
 static void take_body(struct exchange *exchange)
@@ -200,7 +209,6 @@ void exchange_read_body(struct exchange *exchange)
 {
     CHECK(exchange->state == EXCHANGE_DECIDING);
     exchange->state = EXCHANGE_BODY;
-    exchange->started_ns = ring_now_ns(exchange->ring);
     exchange->received_bytes = 0;
     exchange->lent_offset = 0;
     exchange->body_left = response_length(exchange->response);
@@ -222,33 +230,15 @@ static void received(void *context, struct chunk *chunk, const struct haul_error
         exchange->heard_ns = ring_now_ns(exchange->ring);
         exchange->answered = true;
     }
-    if (!more && exchange->hurried) {
-        struct haul_error stalled;
-
-        error_set(&stalled, HAUL_TIMEOUT, 0, "nothing came for %llu s",
-                  (unsigned long long)(exchange->timeout_ns / (uint64_t)NS_PER_S));
-        exchange_break(exchange, &stalled);
-    } else if (error->status != HAUL_OK) {
+    if (error->status != HAUL_OK) {
         exchange_break(exchange, error);
     } else if (!more) {
         take_end(exchange);
+    } else if (exchange->state == EXCHANGE_HEAD) {
+        take_head(exchange);
     } else {
-        exchange->hurried = false;
-        if (exchange->state == EXCHANGE_HEAD)
-            take_head(exchange);
-        else
-            take_body(exchange);
+        take_body(exchange);
     }
-}
-
-/* Whether the rest of the chunk will be full soon, at the speed seen so far: then one answer for
- * all of it is cheaper. Else bytes are taken as they come. */
-static bool fills_soon(const struct exchange *exchange, size_t room)
-{
-    uint64_t elapsed_ns = ring_now_ns(exchange->ring) - exchange->started_ns;
-
-    return exchange->state == EXCHANGE_BODY && exchange->received_bytes >= 64 * 1024 &&
-           elapsed_ns / exchange->received_bytes * room < FILL_WITHIN_MS * (uint64_t)NS_PER_MS;
 }
 
 static void receive_into_chunk(struct exchange *exchange)
@@ -261,9 +251,7 @@ static void receive_into_chunk(struct exchange *exchange)
         want - chunk->len > exchange->body_left)
         want = chunk->len + (size_t)exchange->body_left;
     exchange->receiving = true;
-    connection_receive(exchange->connection, chunk, exchange->buffers, want,
-                       response_framing(exchange->response) == RESPONSE_LENGTH &&
-                           fills_soon(exchange, want - chunk->len));
+    connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
 
 static void chunk_available(struct buffers_waiter *waiter)
@@ -338,16 +326,12 @@ static void timer_fired(struct timer *timer)
         exchange->heard_ns = now;
     if (exchange->heard_ns + exchange->timeout_ns > now) {
         ring_timer_start(exchange->ring, timer, exchange->heard_ns + exchange->timeout_ns);
-    } else if (exchange->state == EXCHANGE_BODY) {
-        /* Part of a chunk may have come: the answer tells. */
-        exchange->hurried = true;
-        ring_timer_start(exchange->ring, timer, now + exchange->timeout_ns);
-        connection_hurry(exchange->connection);
-    } else {
-        error_set(&error, HAUL_TIMEOUT, 0, "no answer within %llu s",
-                  (unsigned long long)(exchange->timeout_ns / (uint64_t)NS_PER_S));
-        exchange_end(exchange, false, &error);
+        return;
     }
+    error_set(&error, HAUL_TIMEOUT, 0, "%s %g s",
+              exchange->state == EXCHANGE_BODY ? "nothing came for" : "no answer within",
+              (double)exchange->timeout_ns / (double)NS_PER_S);
+    exchange_break(exchange, &error);
 }
 
 /* --- begin ----------------------------------------------------------------------------------- */
@@ -372,7 +356,6 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->state = EXCHANGE_HEAD;
     exchange->connection = connection;
     exchange->answered = false;
-    exchange->hurried = false;
     response_start(exchange->response, to_head);
     connection_set_user(connection, &connection_user, exchange);
     connection->exchanges++;

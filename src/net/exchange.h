@@ -45,6 +45,7 @@ struct exchange {
     struct buffers *buffers;
     struct response *response; /* borrowed from the user */
     uint64_t timeout_ns;
+    bool eager; /* the user wants bytes as they come, not by the chunk; set before the body */
     struct connection *connection;
     struct timer timer;
     struct buffers_waiter waiter;
@@ -56,9 +57,7 @@ struct exchange {
     uint64_t body_left;      /* RESPONSE_LENGTH: still to be received */
     uint64_t received_bytes; /* of the body */
     uint64_t lent_offset;    /* of the next chunk's bytes in the body */
-    uint64_t started_ns;     /* the body */
     uint64_t heard_ns;       /* the last byte */
-    bool hurried;            /* a receive that wants a full chunk was told to answer */
     bool answered;           /* at least one byte of the response has come */
 };
 

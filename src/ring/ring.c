@@ -271,7 +271,7 @@ static void push(struct ring *ring, struct op *op)
 
     switch (op->code) {
     case IORING_OP_RECV:
-        io_uring_prep_recv(sqe, op->fd, data, len, op->whole ? MSG_WAITALL : 0);
+        io_uring_prep_recv(sqe, op->fd, data, len, 0);
         break;
     case IORING_OP_SEND:
         io_uring_prep_send(sqe, op->fd, data, len, MSG_NOSIGNAL | MSG_WAITALL);
@@ -333,7 +333,7 @@ static bool go_on(struct ring *ring, struct op *op, int res)
     op->polling = false;
     if (op->code == IORING_OP_RECV && res > 0)
         VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)res);
-    if (!op->whole || (op->code != IORING_OP_SEND && op->code != IORING_OP_WRITE))
+    if (!op->whole)
         return false;
     if (res == -EAGAIN && op->offset == UINT64_MAX) {
         wait_for_room(ring, op);
@@ -355,7 +355,7 @@ static void op_answered(struct ring *ring, struct op *op, int res)
         return;
     if (res == 0 && op->code == IORING_OP_WRITE)
         res = -ENOSPC; /* POSIX lets a write move nothing only when there is no room */
-    if (res > 0 && op->whole && op->code != IORING_OP_RECV)
+    if (res > 0 && op->whole)
         res = (int)op->moved;
     op_end(ring, op, res);
 }
@@ -525,9 +525,9 @@ void ring_connect(struct ring *ring, struct op *op, int fd, const struct address
     start(ring, op, IORING_OP_CONNECT, fd);
 }
 
-void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, bool fill)
+void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len)
 {
-    start_transfer(ring, op, IORING_OP_RECV, fd, buffer, len, 0, fill);
+    start_transfer(ring, op, IORING_OP_RECV, fd, buffer, len, 0, false);
 }
 
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len)

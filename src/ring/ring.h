@@ -56,8 +56,8 @@ struct op {
 };
 
 struct ring_options {
-    uint32_t features_off; /* enum haul_feature */
-    unsigned helper_threads;
+    uint32_t features_off;   /* enum haul_feature */
+    unsigned helper_threads; /* at most; at least 1 */
 };
 
 /* NULL: *error says why (HAUL_NO_IO_URING tells how to allow it). */
@@ -94,11 +94,11 @@ void ring_cancel(struct ring *ring, struct op *op);
 /* Does nothing: `done` follows from the loop, in the same turn if one is going on. */
 void ring_later(struct ring *ring, struct op *op);
 
-/* Sockets: connect(2), recv(2), send(2), poll(2). fill: the whole buffer unless the peer ends or
- * a cancel comes first. send: all bytes, or an error. */
+/* Sockets: connect(2), recv(2), send(2), poll(2). recv: what there is, 0 at the peer's end; send:
+ * all bytes, or an error. */
 int ring_socket(struct ring *ring, int family); /* TCP, no delay; the descriptor or -errno */
 void ring_connect(struct ring *ring, struct op *op, int fd, const struct address *address);
-void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, bool fill);
+void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len);
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_poll(struct ring *ring, struct op *op, int fd, short events);
 /* Whether an idle connection is still open and silent, as one must be to carry a request. */

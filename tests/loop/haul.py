@@ -92,17 +92,19 @@ class Haul:
     binary   another one than HAUL, and without HAUL_WRAP
     stdout, stderr   something else than a file that ends up in Ended
     env      variables on top of the environment
+    ignored  the name of a signal that it is started with as ignored
     """
 
     def __init__(self, *arguments, prefix=(), binary=None, cwd=None, stdin=subprocess.DEVNULL, stdout=None,
-                 stderr=None, env=None):
+                 stderr=None, env=None, ignored=None):
         command = [binary] if binary else [*WRAP, BINARY]
+        ignore = [f"--ignore-signal={ignored}"] if ignored else []
         environment = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
         environment |= {"LC_ALL": "C.UTF-8"} | (env or {})
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self._started = time.monotonic()
         self.process = subprocess.Popen(
-            [*map(str, prefix), *DEFAULT_SIGNALS, *command, *map(str, arguments)], cwd=cwd, env=environment,
+            [*map(str, prefix), *DEFAULT_SIGNALS, *ignore, *command, *map(str, arguments)], cwd=cwd, env=environment,
             stdin=stdin, stdout=self._stdout if stdout is None else stdout,
             stderr=self._stderr if stderr is None else stderr)
 
@@ -113,7 +115,7 @@ class Haul:
         if self.process.returncode is None:
             self.process.kill()
             self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe:
                 pipe.close()
         self._stdout.close()
@@ -155,15 +157,15 @@ class Haul:
     def running(self):
         return self.process.poll() is None
 
-    def finish(self, timeout=60, killed_by=None):
-        """Waits for the end. killed_by: the signal that is expected to have ended it."""
+    def finish(self, timeout=60, killed_by=()):
+        """Waits for the end. killed_by: the signals one of which is expected to have ended it."""
         self._wait(timeout * PATIENCE)
         seconds = time.monotonic() - self._started
         ended = Ended(self.process.wait(), _read(self._stdout), self.stderr(), seconds)
         assert not BROKEN.search(ended.stderr), ended.stderr
         assert not CONTROL.search(ended.stderr), f"control characters: {ended.stderr!r}"
-        expected = -killed_by if killed_by else None
-        assert ended.status >= 0 or ended.status == expected, f"ended by a signal: {ended}"
+        by_signal = -ended.status in killed_by
+        assert by_signal if killed_by else ended.status >= 0, f"ended otherwise than expected: {ended}"
         return ended
 
 
@@ -303,6 +305,13 @@ class FullListener:
             sock.close()
 
 
-def unsent_bytes(sock):
-    """How much of what was sent the peer's kernel has not acknowledged yet."""
-    return int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+def has_arrived(sock):
+    """Whether the peer's program, on this machine and IPv4, has read all that was sent."""
+    if int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+        return False
+    local, remote = sock.getpeername(), sock.getsockname()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].split(":")[1], 16) == local[1] and int(fields[2].split(":")[1], 16) == remote[1]:
+            return int(fields[4].split(":")[1], 16) == 0
+    return True

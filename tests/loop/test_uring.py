@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Systems that forbid io_uring. Run as a program it is the wrapper that forbids it: test_uring.py ERRNO COMMAND..."""
+
+import ctypes
+import errno
+import os
+import struct
+import sys
+
+IO_URING_SETUP = 425  # on every architecture
+PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
+LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06  # BPF: word at an offset; with a constant; a constant
+SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW = 0x00050000, 0x7FFF0000
+
+
+def forbid(number, error):
+    """From now on, and in what is executed, the system call fails with the error."""
+    program = b"".join(struct.pack("HBBI", *instruction) for instruction in (
+        (LOAD, 0, 0, 0),  # seccomp_data.nr
+        (JUMP_IF_EQUAL, 0, 1, number),
+        (RETURN, 0, 0, SECCOMP_RET_ERRNO | error),
+        (RETURN, 0, 0, SECCOMP_RET_ALLOW),
+    ))
+    instructions = ctypes.create_string_buffer(program)
+    header = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions)))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header):
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+if __name__ == "__main__":
+    forbid(IO_URING_SETUP, int(sys.argv[1]))
+    os.execvp(sys.argv[2], sys.argv[2:])
+
+import pytest  # noqa: E402, only where tests are run
+
+from haul import check_files, run, run_good  # noqa: E402
+
+
+def forbidden(error):
+    return [sys.executable, __file__, str(error)]
+
+
+@pytest.mark.parametrize("error, said", ((errno.EPERM, "forbidden"), (errno.ENOSYS, "no io_uring")))
+def test_forbidden_io_uring_is_said_plainly(origin, target, error, said):
+    ended = run("-d", target, origin.url("/bytes/5"), prefix=forbidden(error))
+    assert ended.status == 1
+    assert len(ended.lines) == 1
+    assert said in ended.stderr and "io_uring" in ended.stderr and "seccomp" in ended.stderr
+    assert origin.requests == []
+    check_files(target, {})
+
+
+@pytest.mark.parametrize("option", ("--help", "--version"))
+def test_help_needs_no_io_uring(option):
+    run_good(option, prefix=forbidden(errno.EPERM))
+
+
+def test_little_locked_memory_is_enough(origin, target):
+    run_good("-d", target, origin.url("/bytes/300000"), prefix=["prlimit", "--memlock=65536"])
+    check_files(target, {"300000": None})
+
+
+def test_few_descriptors_are_enough_for_few_downloads(origin, target):
+    urls = [origin.url(f"/bytes/{size}") for size in range(50)]
+    run_good("-j", 4, "-x", 4, "-d", target, *urls, prefix=["prlimit", "--nofile=64"])
+    check_files(target, {str(size): None for size in range(50)})
