@@ -112,7 +112,8 @@ struct haul_options {
     uint64_t connect_timeout_ms;   /* names, connecting and TLS handshake, each [15000] */
     const char *directory;         /* where files go [the working directory] */
     const char *user_agent;        /* ["haul/" HAUL_VERSION] */
-    const char *const *headers;    /* "Name: value", sent with every request [none] */
+    const char *const *headers;    /* "Name: value", sent with every request, except after a
+                                      redirect to another origin [none] */
     size_t header_count;           /* of them [0] */
     const char *ca_certificate;    /* PEM file to trust instead of the system's [NULL] */
     bool check_certificate;        /* [true] */
@@ -180,7 +181,7 @@ struct haul_result {
     uint64_t resumed_bytes; /* of these, there before this download began */
     uint64_t total;         /* of the body; UINT64_MAX: the server did not say */
     uint64_t duration_ns;   /* from the first grant to the end */
-    const void *data;       /* HAUL_SINK_MEMORY: `bytes` of them */
+    const void *data;       /* HAUL_SINK_MEMORY: `bytes` of them; NULL if it failed, or if none */
     void *user;
 };
 

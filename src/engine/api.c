@@ -12,6 +12,8 @@
 #include "http/request.h"
 #include "tls/tls.h"
 
+#define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
+
 enum { HELPER_THREADS = 2, CONNECTIONS_PER_HOST = 6, PAUSE_MS = 1000 };
 
 /* --- options --------------------------------------------------------------------------------- */
@@ -46,6 +48,11 @@ static bool check_options(const struct haul_options *options, struct haul_error 
 {
     if (options->size != sizeof(*options)) {
         error_set(error, HAUL_BAD_OPTION, 0, "the options are of another version of the library");
+        return false;
+    }
+    if (options->timeout_ms > MS_MAX || options->connect_timeout_ms > MS_MAX ||
+        options->wait_ms > MS_MAX || options->retry_wait_ms > MS_MAX) {
+        error_set(error, HAUL_BAD_OPTION, 0, "a time is longer than a year");
         return false;
     }
     if (options->downloads_max == 0 || options->timeout_ms == 0 ||
@@ -168,6 +175,7 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     engine->source_ended = true;
     list_init(&engine->transfers);
     list_init(&engine->active);
+    list_init(&engine->cancelled);
     list_init(&engine->ended);
     list_init(&engine->idle_requests);
     engine->ring = ring_create(&ring, error);
@@ -194,10 +202,11 @@ void haul_engine_destroy(haul_engine *engine)
 
     if (!engine)
         return;
+    engine->ending = true;
     haul_cancel_all(engine);
-    while (list_is_linked(&engine->transfers))
-        if (ring_turn(engine->ring, UINT64_MAX) < 0)
-            break;
+    do {
+        transfer_end_cancelled(engine);
+    } while (list_is_linked(&engine->transfers) && ring_turn(engine->ring, UINT64_MAX) == 0);
     while ((node = list_pop_front(&engine->ended))) {
         struct haul_download *transfer = LIST_ITEM(node, struct haul_download, node);
 
@@ -229,7 +238,7 @@ static int run_until(struct haul_engine *engine, uint64_t until_ns)
     engine_schedule(engine);
     if (engine_is_done(engine))
         return 0;
-    wake_ns = engine_wake_ns(engine);
+    wake_ns = list_is_linked(&engine->cancelled) ? 0 : engine_wake_ns(engine);
     res = ring_turn(engine->ring, wake_ns < until_ns ? wake_ns : until_ns);
     if (res < 0)
         return res;
@@ -262,7 +271,7 @@ haul_download *haul_next(haul_engine *engine, int64_t timeout_ms)
     struct haul_download *transfer;
     struct list *node;
 
-    while (!list_is_linked(&engine->ended)) {
+    while (!list_is_linked(&engine->ended) && engine->collectable > 0) {
         if (run_until(engine, until_ns) <= 0 || ring_now_ns(engine->ring) >= until_ns)
             break;
     }
@@ -270,6 +279,7 @@ haul_download *haul_next(haul_engine *engine, int64_t timeout_ms)
     if (!node)
         return NULL;
     transfer = LIST_ITEM(node, struct haul_download, node);
+    engine->collectable--;
     ref_drop(&transfer->ref); /* the engine's: the handle is left */
     return transfer;
 }
@@ -293,6 +303,8 @@ bool haul_submit(haul_engine *engine, const struct haul_request *request, haul_d
         ref_hold(&transfer->ref);
         transfer->handle = true;
         *handle = transfer;
+        if (!transfer->done)
+            engine->collectable++;
     }
     return true;
 }
@@ -308,8 +320,11 @@ void haul_download_release(haul_download *download)
         return;
     CHECK(download->handle);
     download->handle = false;
+    if (download->state != TRANSFER_ENDED && !download->done)
+        download->engine->collectable--;
     if (download->state == TRANSFER_ENDED && list_is_linked(&download->node)) {
         list_remove(&download->node); /* nobody will ask haul_next() for it */
+        download->engine->collectable--;
         ref_drop(&download->ref);
     }
     ref_drop(&download->ref);

@@ -115,6 +115,7 @@ void engine_schedule(struct haul_engine *engine)
     struct limiter_item *item;
     uint64_t now = ring_now_ns(engine->ring);
 
+    transfer_end_cancelled(engine);
     pull_source(engine);
     while ((item = limiter_next(engine->limiter, now, ring_random(engine->ring))))
         transfer_start(CONTAINER_OF(item, struct haul_download, item));
@@ -130,26 +131,12 @@ bool engine_is_done(const struct haul_engine *engine)
     return engine->source_ended && !list_is_linked(&engine->transfers);
 }
 
-/* The first that can be cancelled; a callback of one that ends may change the list in any way. */
-static struct haul_download *first_cancellable(const struct haul_engine *engine)
-{
-    for (struct list *node = engine->transfers.next; node != &engine->transfers;
-         node = node->next) {
-        struct haul_download *transfer = LIST_ITEM(node, struct haul_download, node);
-
-        if (!transfer->cancelled && transfer->state < TRANSFER_ENDING)
-            return transfer;
-    }
-    return NULL;
-}
-
 void haul_cancel_all(haul_engine *engine)
 {
-    struct haul_download *transfer;
-
     engine->source_ended = true;
     if (engine->source_waits)
         ring_cancel(engine->ring, &engine->source_poll);
-    while ((transfer = first_cancellable(engine)))
-        transfer_cancel(transfer);
+    /* No callback is called from here, so the list stays as it is. */
+    for (struct list *node = engine->transfers.next; node != &engine->transfers; node = node->next)
+        transfer_cancel(LIST_ITEM(node, struct haul_download, node));
 }

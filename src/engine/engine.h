@@ -46,9 +46,11 @@ struct haul_engine {
     struct limiter *limiter;
     struct list transfers; /* that have not ended, in the order they came */
     struct list active;    /* of them, those with a grant, oldest first */
+    struct list cancelled; /* of them, those that were waiting and are to end now */
     struct list ended;     /* waiting for haul_next() */
     size_t transfer_count;
     size_t collectable; /* downloads that haul_next() will have, ended or not */
+    bool ending;        /* haul_engine_destroy() is under way */
     struct list idle_requests;
     size_t request_count;
     struct haul_source source;

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "http/request.h"
 
-enum { DRAIN_BYTES_MAX = 64 * 1024 };
+enum { DRAIN_BYTES_MAX = 64 * 1024, DRAIN_MS_MAX = 500 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -51,11 +51,10 @@ static void finish(struct request *request, const struct haul_error *error)
 
 void request_abort(struct request *request, const struct haul_error *error)
 {
-    if (request->state == REQUEST_SETTLING) {
-        if (request->error.status == HAUL_OK)
-            request->error = *error;
-        return;
-    }
+    struct sink *sink = request->transfer->sink;
+
+    if (sink->operations->hurry)
+        sink->operations->hurry(sink);
     connect_cancel(&request->connect);
     exchange_abort(&request->exchange);
     finish(request, error);
@@ -63,6 +62,23 @@ void request_abort(struct request *request, const struct haul_error *error)
 
 /* --- the body, into the sink -------------------------------------------------------------------
  */
+
+/* stored_bytes is what is there without a gap: of two writes, the later may end first. */
+static void count_written(struct request *request, const struct sink_write *write)
+{
+    struct haul_download *transfer = request->transfer;
+
+    if (write->offset != transfer->stored_bytes) {
+        request->ahead_offset = write->offset;
+        request->ahead_bytes = write->len;
+        return;
+    }
+    transfer->stored_bytes += write->len;
+    if (request->ahead_bytes > 0 && request->ahead_offset == transfer->stored_bytes) {
+        transfer->stored_bytes += request->ahead_bytes;
+        request->ahead_bytes = 0;
+    }
+}
 
 static void write_done(struct sink_write *write, const struct haul_error *error)
 {
@@ -72,14 +88,13 @@ static void write_done(struct sink_write *write, const struct haul_error *error)
 
     slot->chunk = NULL;
     request->writing--;
-    /* Writes of one body are at most two, and a later one may end first: only when none is left
-     * under way, or none has failed, does the sum tell what is there without a gap. */
-    if (error->status == HAUL_OK && request->error.status == HAUL_OK)
-        request->transfer->stored_bytes += write->len;
+    if (error->status == HAUL_OK)
+        count_written(request, write);
     exchange_give_chunk(&request->exchange, chunk);
     if (error->status != HAUL_OK)
         request_abort(request, error);
-    settle(request);
+    else
+        settle(request);
 }
 
 static void write_chunk(struct request *request, struct chunk *chunk, size_t from, size_t len,
@@ -126,6 +141,8 @@ static void drain(struct request *request)
                  response_framing(request->response) == RESPONSE_CHUNKED;
 
     request->drain_bytes = 0;
+    request->exchange.deadline_ns =
+        ring_now_ns(request->engine->ring) + DRAIN_MS_MAX * (uint64_t)NS_PER_MS;
     if (!cheap || !response_keep_alive(request->response)) {
         exchange_abort(&request->exchange);
         finish(request, &fine);
@@ -152,6 +169,7 @@ static void exchange_head(struct exchange *exchange)
     if (verdict == TRANSFER_FETCH)
         transfer->stored_bytes = 0;
     request->base_bytes = transfer->stored_bytes;
+    request->ahead_bytes = 0;
     transfer->received_bytes = transfer->stored_bytes;
     transfer->sink->have_bytes = transfer->stored_bytes;
     transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME);
@@ -173,7 +191,9 @@ static bool wants_range(const struct request *request)
 {
     const struct haul_download *transfer = request->transfer;
 
-    return transfer->stored_bytes > 0 && transfer->kind != HAUL_SINK_NONE;
+    /* Without a validator the bytes of two versions could be mixed; only the user, who asked for
+     * it, can know better (`proceed`). */
+    return transfer->stored_bytes > 0 && (transfer->validator.len > 0 || transfer->sink->foreign);
 }
 
 static void write_head(struct request *request)
@@ -254,7 +274,8 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
         connector_give(request->engine->connector, connection);
     else
         connection_close(connection);
-    if (error->status == HAUL_NETWORK && !exchange->answered && request->reused) {
+    if (error->status != HAUL_OK && error->status != HAUL_TIMEOUT && !exchange->answered &&
+        request->reused) {
         /* The server has closed an idle connection as we took it: no try of the user's is lost. */
         request->fresh = true;
         get_connection(request);
@@ -274,6 +295,7 @@ static void take_up(struct haul_download *transfer)
     if (!request_check_value(validator))
         return;
     transfer->stored_bytes = transfer->sink->have_bytes;
+    transfer->resumed_bytes = transfer->stored_bytes;
     transfer->total = transfer->sink->have_total;
     text_add(&transfer->validator, validator);
 }

@@ -38,12 +38,14 @@ struct request {
     struct text head;
     struct request_write writes[EXCHANGE_CHUNKS_MAX];
     unsigned writing;
-    bool step;            /* a step of the sink is under way */
-    bool fresh;           /* an idle connection has failed us: take a new one */
-    bool reused;          /* the connection has carried others before */
-    bool ranged;          /* the request asks for the rest only */
-    uint64_t base_bytes;  /* where the body begins in the file */
-    uint64_t drain_bytes; /* thrown away so far */
+    bool step;             /* a step of the sink is under way */
+    bool fresh;            /* an idle connection has failed us: take a new one */
+    bool reused;           /* the connection has carried others before */
+    bool ranged;           /* the request asks for the rest only */
+    uint64_t base_bytes;   /* where the body begins in the file */
+    uint64_t ahead_offset; /* of a write that ended before the one in front of it... */
+    uint64_t ahead_bytes;  /* ...0: there is none */
+    uint64_t drain_bytes;  /* thrown away so far */
     struct haul_error error;
 };
 

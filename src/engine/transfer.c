@@ -20,6 +20,7 @@
 #include "http/fields.h"
 #include "http/request.h"
 #include "polite/backoff.h"
+#include "sink/file_name.h"
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -80,13 +81,17 @@ static void transfer_end(struct haul_download *transfer)
     ref_drop(&transfer->ref);
 }
 
+static void fail(struct haul_download *transfer, const struct haul_error *error);
+
 static void published(void *context, const struct haul_error *error)
 {
     struct haul_download *transfer = context;
 
-    if (error->status != HAUL_OK)
-        transfer->error = *error;
-    else if (transfer->kind == HAUL_SINK_MEMORY)
+    if (error->status != HAUL_OK) {
+        fail(transfer, error);
+        return;
+    }
+    if (transfer->kind == HAUL_SINK_MEMORY)
         transfer->memory = sink_memory_take(transfer->sink, &transfer->memory_bytes);
     transfer_end(transfer);
 }
@@ -186,6 +191,17 @@ static bool was_redirected(const struct haul_download *transfer)
     return transfer->http_status >= 300 && transfer->http_status < 400;
 }
 
+/* However the body was framed: a file is whole only with as many bytes as the server said. */
+static void check_whole(struct haul_download *transfer)
+{
+    if (transfer->error.status != HAUL_OK || was_redirected(transfer) ||
+        transfer->kind == HAUL_SINK_NONE || transfer->total == UINT64_MAX ||
+        transfer->stored_bytes == transfer->total)
+        return;
+    error_set(&transfer->error, HAUL_SHORT_BODY, 0, "%llu of %llu bytes have come",
+              (unsigned long long)transfer->stored_bytes, (unsigned long long)transfer->total);
+}
+
 void transfer_request_ended(struct haul_download *transfer, const struct haul_error *error)
 {
     struct haul_engine *engine = transfer->engine;
@@ -193,6 +209,8 @@ void transfer_request_ended(struct haul_download *transfer, const struct haul_er
     transfer->request = NULL;
     list_remove(&transfer->active_node);
     /* What judge() found outweighs how the connection ended after it. */
+    if (error->status == HAUL_OK)
+        check_whole(transfer);
     if (transfer->error.status != HAUL_OK)
         error = &transfer->error;
     limiter_finish(engine->limiter, &transfer->item, ring_now_ns(engine->ring),
@@ -284,9 +302,12 @@ void transfer_cancel(struct haul_download *transfer)
     error_set(&error, HAUL_UNFINISHED, 0, "stopped");
     switch (transfer->state) {
     case TRANSFER_WAITING:
+        /* Its end is told from the loop, as every end is. */
         transfer->cancelled = true;
         limiter_remove(transfer->engine->limiter, &transfer->item);
-        fail(transfer, &error);
+        transfer->state = TRANSFER_ENDING;
+        transfer->error = error;
+        list_push_back(&transfer->engine->cancelled, &transfer->active_node);
         break;
     case TRANSFER_ACTIVE:
         transfer->cancelled = true;
@@ -296,6 +317,14 @@ void transfer_cancel(struct haul_download *transfer)
     case TRANSFER_ENDED:
         break;
     }
+}
+
+void transfer_end_cancelled(struct haul_engine *engine)
+{
+    struct list *node;
+
+    while ((node = list_pop_front(&engine->cancelled)))
+        close_sink(LIST_ITEM(node, struct haul_download, active_node));
 }
 
 /* --- judging a response ---------------------------------------------------------------------- */
@@ -343,6 +372,7 @@ static enum transfer_verdict begin_anew(struct haul_download *transfer, const ch
 {
     text_clear(&transfer->validator);
     transfer->stored_bytes = 0;
+    transfer->resumed_bytes = 0;
     return drop(transfer, HAUL_SHORT_BODY, "%s; it has to be fetched from the beginning", why);
 }
 
@@ -358,6 +388,7 @@ static enum transfer_verdict judge_partial(struct haul_download *transfer,
     if (!field_content_range(response_field(response, "content-range"), &range) ||
         range.first != transfer->stored_bytes ||
         (range.total != UINT64_MAX && range.last + 1 != range.total) ||
+        (range.total == UINT64_MAX && range.last + 1 != transfer->total) ||
         (response_has_length(response) &&
          response_length(response) != range.last + 1 - range.first))
         return begin_anew(transfer, "the server sent another part than the one asked for");
@@ -368,9 +399,8 @@ static enum transfer_verdict judge_partial(struct haul_download *transfer,
         return begin_anew(transfer, "the file has changed on the server");
     if (transfer->validator.len == 0)
         text_add(&transfer->validator, validator);
-    transfer->total = range.total;
-    if (transfer->tries == 1)
-        transfer->resumed_bytes = transfer->stored_bytes;
+    if (range.total != UINT64_MAX)
+        transfer->total = range.total;
     return TRANSFER_RESUME;
 }
 
@@ -498,11 +528,11 @@ static bool check_out(const char *out, struct haul_error *error)
 
     while (rest.len > 0) {
         name = span_cut(&rest, '/');
-        if (span_equal(name, SPAN("..")))
+        if (span_equal(name, SPAN("..")) || name.len > FILE_NAME_BYTES_MAX)
             break;
     }
-    if (name.len > 0 && out[strlen(out) - 1] != '/' && !span_equal(name, SPAN("..")) &&
-        !span_equal(name, SPAN(".")))
+    if (name.len > 0 && name.len <= FILE_NAME_BYTES_MAX && out[strlen(out) - 1] != '/' &&
+        !span_equal(name, SPAN("..")) && !span_equal(name, SPAN(".")))
         return true;
     error_set(error, HAUL_BAD_OPTION, 0, "out=%s is not the name of a file in the directory", out);
     return false;
@@ -546,6 +576,10 @@ struct haul_download *transfer_create(struct haul_engine *engine,
     struct haul_download *transfer;
     struct span origin;
 
+    if (engine->ending) {
+        error_set(error, HAUL_UNFINISHED, 0, "the engine is being ended");
+        return NULL;
+    }
     if (!check_request(request, error))
         return NULL;
     transfer = allocate(engine);

@@ -24,7 +24,7 @@ struct haul_download {
     enum transfer_state state;
     struct haul_engine *engine;
     struct list node;        /* engine->transfers, later engine->ended */
-    struct list active_node; /* engine->active */
+    struct list active_node; /* engine->active, or engine->cancelled */
     struct limiter_item item;
     struct request *request;
     struct sink *sink; /* from the first grant on */
@@ -73,6 +73,8 @@ void transfer_refuse(struct haul_engine *engine, const struct haul_request *requ
 /* The limiter has granted it. */
 void transfer_start(struct haul_download *transfer);
 void transfer_cancel(struct haul_download *transfer);
+/* Ends those that were cancelled while they waited; from the loop. */
+void transfer_end_cancelled(struct haul_engine *engine);
 
 /* --- from its request ------------------------------------------------------------------------ */
 

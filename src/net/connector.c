@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 
-enum { IDLE_MAX_S = 30, LOOK_AFTER_MS = 20, CIPHER_BYTES = 128 * 1024, CIPHER_COUNT_MAX = 256 };
+enum { IDLE_MAX_S = 30, CIPHER_BYTES = 128 * 1024, CIPHER_COUNT_MAX = 256 };
 
 enum trust_state {
     TRUST_NONE,
@@ -115,6 +115,14 @@ static struct idle_host *add_idle_host(struct connector *connector, struct span 
     return NULL;
 }
 
+/* Bytes that nobody asked for make a plain connection unfit; with TLS they may be a ticket. */
+static bool is_fit(struct connector *connector, const struct connection *connection)
+{
+    enum ring_socket_look look = ring_look(connector->ring, connection->fd);
+
+    return look == RING_SOCKET_SILENT || (look == RING_SOCKET_DATA && connection->tls);
+}
+
 struct connection *connector_take(struct connector *connector, const struct url *url)
 {
     struct idle_host *host;
@@ -123,12 +131,9 @@ struct connection *connector_take(struct connector *connector, const struct url 
         /* The one used last is the likeliest to be open still, and warm. */
         struct connection *connection =
             LIST_ITEM(host->connections.prev, struct connection, idle_node);
-        uint64_t idle_ns = ring_now_ns(connector->ring) - connection->idle_since_ns;
 
         idle_remove(connector, connection);
-        /* With TLS there may be a session ticket to read: that does not make it unfit. */
-        if (idle_ns < LOOK_AFTER_MS * (uint64_t)NS_PER_MS || connection->tls ||
-            ring_socket_idle(connector->ring, connection->fd))
+        if (is_fit(connector, connection))
             return connection;
         connection_close(connection);
     }

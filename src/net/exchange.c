@@ -143,7 +143,7 @@ static void take_body(struct exchange *exchange)
         exchange_break(exchange, &error);
     else if (ended)
         body_complete(exchange, reusable);
-    else if (exchange->chunk->size - exchange->chunk->len >= CHUNK_ROOM_MIN || lend_chunk(exchange))
+    else if (!wants_lending(exchange) || lend_chunk(exchange))
         receive(exchange);
 }
 
@@ -199,10 +199,17 @@ static void take_head(struct exchange *exchange)
     }
 }
 
+static uint64_t time_out_ns(const struct exchange *exchange)
+{
+    uint64_t silent_ns = exchange->heard_ns + exchange->timeout_ns;
+
+    return silent_ns < exchange->deadline_ns ? silent_ns : exchange->deadline_ns;
+}
+
 static void start_timer(struct exchange *exchange)
 {
     exchange->heard_ns = ring_now_ns(exchange->ring);
-    ring_timer_start(exchange->ring, &exchange->timer, exchange->heard_ns + exchange->timeout_ns);
+    ring_timer_start(exchange->ring, &exchange->timer, time_out_ns(exchange));
 }
 
 void exchange_read_body(struct exchange *exchange)
@@ -324,8 +331,8 @@ static void timer_fired(struct timer *timer)
 
     if (!exchange->receiving) /* we are the ones who are waited for */
         exchange->heard_ns = now;
-    if (exchange->heard_ns + exchange->timeout_ns > now) {
-        ring_timer_start(exchange->ring, timer, exchange->heard_ns + exchange->timeout_ns);
+    if (time_out_ns(exchange) > now) {
+        ring_timer_start(exchange->ring, timer, time_out_ns(exchange));
         return;
     }
     error_set(&error, HAUL_TIMEOUT, 0, "%s %g s",
@@ -356,6 +363,8 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->state = EXCHANGE_HEAD;
     exchange->connection = connection;
     exchange->answered = false;
+    exchange->deadline_ns = UINT64_MAX;
+    exchange->eager = false;
     response_start(exchange->response, to_head);
     connection_set_user(connection, &connection_user, exchange);
     connection->exchanges++;

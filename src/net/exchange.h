@@ -45,6 +45,7 @@ struct exchange {
     struct buffers *buffers;
     struct response *response; /* borrowed from the user */
     uint64_t timeout_ns;
+    uint64_t deadline_ns; /* of the body as a whole; UINT64_MAX: none; set before the body */
     bool eager; /* the user wants bytes as they come, not by the chunk; set before the body */
     struct connection *connection;
     struct timer timer;

@@ -21,37 +21,6 @@ struct buffers {
     size_t chunk_bytes;
 };
 
-struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes)
-{
-    struct buffers *buffers = alloc_zeroed(sizeof(*buffers));
-
-    if (!buffers)
-        return NULL;
-    list_init(&buffers->idle);
-    list_init(&buffers->waiters);
-    buffers->chunk_bytes = chunk_bytes;
-    buffers->max = budget_bytes / chunk_bytes;
-    if (buffers->max < 2)
-        buffers->max = 2;
-    return buffers;
-}
-
-void buffers_destroy(struct buffers *buffers)
-{
-    struct list *node;
-
-    if (!buffers)
-        return;
-    CHECK(buffers->out == 0 && !list_is_linked(&buffers->waiters));
-    while ((node = list_pop_front(&buffers->idle))) {
-        struct chunk *chunk = LIST_ITEM(node, struct chunk, node);
-
-        munmap(chunk->data, chunk->size);
-        free(chunk);
-    }
-    free(buffers);
-}
-
 static struct chunk *map_chunk(struct buffers *buffers)
 {
     struct chunk *chunk = alloc_zeroed(sizeof(*chunk));
@@ -70,6 +39,47 @@ static struct chunk *map_chunk(struct buffers *buffers)
     list_init(&chunk->node);
     buffers->mapped++;
     return chunk;
+}
+
+struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes)
+{
+    struct buffers *buffers = alloc_zeroed(sizeof(*buffers));
+
+    if (!buffers)
+        return NULL;
+    list_init(&buffers->idle);
+    list_init(&buffers->waiters);
+    buffers->chunk_bytes = chunk_bytes;
+    buffers->max = budget_bytes / chunk_bytes;
+    if (buffers->max < 2)
+        buffers->max = 2;
+    /* Two are there from the start: who waits for a chunk always waits for one that is out. */
+    while (buffers->mapped < 2) {
+        struct chunk *chunk = map_chunk(buffers);
+
+        if (!chunk) {
+            buffers_destroy(buffers);
+            return NULL;
+        }
+        list_push_back(&buffers->idle, &chunk->node);
+    }
+    return buffers;
+}
+
+void buffers_destroy(struct buffers *buffers)
+{
+    struct list *node;
+
+    if (!buffers)
+        return;
+    CHECK(buffers->out == 0 && !list_is_linked(&buffers->waiters));
+    while ((node = list_pop_front(&buffers->idle))) {
+        struct chunk *chunk = LIST_ITEM(node, struct chunk, node);
+
+        munmap(chunk->data, chunk->size);
+        free(chunk);
+    }
+    free(buffers);
 }
 
 struct chunk *buffers_take(struct buffers *buffers)

@@ -194,6 +194,11 @@ void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *na
     op_ready(ring, op, answer((int)fgetxattr(fd, name, value, len)));
 }
 
+void ring_remove_attribute(struct ring *ring, struct op *op, int fd, const char *name)
+{
+    op_ready(ring, op, answer(fremovexattr(fd, name)));
+}
+
 void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
                         const void *value, size_t len)
 {

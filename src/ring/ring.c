@@ -510,12 +510,15 @@ int ring_socket(struct ring *ring, int family)
     return fd;
 }
 
-bool ring_socket_idle(struct ring *ring, int fd)
+enum ring_socket_look ring_look(struct ring *ring, int fd)
 {
     char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
     (void)ring;
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    if (got > 0)
+        return RING_SOCKET_DATA;
+    return got < 0 && errno == EAGAIN ? RING_SOCKET_SILENT : RING_SOCKET_CLOSED;
 }
 
 void ring_connect(struct ring *ring, struct op *op, int fd, const struct address *address)

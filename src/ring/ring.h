@@ -101,8 +101,9 @@ void ring_connect(struct ring *ring, struct op *op, int fd, const struct address
 void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len);
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_poll(struct ring *ring, struct op *op, int fd, short events);
-/* Whether an idle connection is still open and silent, as one must be to carry a request. */
-bool ring_socket_idle(struct ring *ring, int fd);
+/* What an idle connection is at, without waiting. */
+enum ring_socket_look { RING_SOCKET_SILENT, RING_SOCKET_DATA, RING_SOCKET_CLOSED };
+enum ring_socket_look ring_look(struct ring *ring, int fd);
 /* At once and without waiting; no request may be under way on fd. */
 void ring_close(struct ring *ring, int fd);
 
@@ -144,6 +145,7 @@ void ring_file_size(struct ring *ring, struct op *op, int fd, struct ring_size *
 /* Extended attributes of an open file; get: res is the length, -ENODATA if there is none. */
 void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
                         size_t len);
+void ring_remove_attribute(struct ring *ring, struct op *op, int fd, const char *name);
 void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
                         const void *value, size_t len);
 

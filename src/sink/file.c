@@ -3,18 +3,21 @@
  * A file: written under a temporary name in its directory, which a lock guards, and renamed
  * without replacing anything once it is complete.
  *
- *     prepare: directory -> a name that no download of this process writes -> is there a partial
- *              file? -> lock it, read size and version -> ready
+ *     prepare: directory -> names that no download of this process uses -> is there a partial file?
+ *              -> lock it, read its size and version
  *     open:    lock and empty the temporary file, unless prepare has it and it is continued
  *     publish: rename, to the next free name if the first is taken by now
- *     abandon: remove the temporary file, or cut it to what is sound, sync it, and note the version
+ *     abandon: remove the temporary file, or cut it to what is sound, sync it, and describe it
+ *
+ * The temporary name tells which URL it belongs to, and no published file has a name of that form:
+ * what stands under it is haul's own, and of this URL.
  *
  * What is kept for another run is described in an extended attribute of the temporary file, set
- * only after its data was synced: a crash leaves either no description, and the file is begun
- * anew, or a true one.
+ * only after its data was synced, and removed before the bytes that it describes are: a crash
+ * leaves either no description, and the file is begun anew, or a true one.
  *
- * A partial file of another program (`proceed`) stays under its own name until the server has
- * agreed to continue it; then it is renamed to the temporary name, and back if it comes to nothing.
+ * A partial file of another program (`proceed`) is continued in place, with one write at a time, so
+ * that it never has a hole; if the server will not continue it, it is left as it is.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -35,23 +38,25 @@ struct sink_file {
     struct sink sink;
     struct directories *directories;
     struct directory_wait wait;
-    struct directory *directory;
-    struct span wanted; /* the name asked for, in out or suggested */
-    char *name_copy;    /* what wanted points into */
+    struct directory *directory; /* NULL until prepare has it */
     char *directory_path;
     char *url;
     bool auto_renaming;
     bool proceed;
-    unsigned number;       /* of the candidate: sink.name is the candidate */
-    struct text partial;   /* its temporary name */
-    struct map_node claim; /* in directory->names while claimed */
-    bool claimed;
-    bool adopted; /* fd is a file of another program, under its final name... */
-    bool moved;   /* ...or already under the temporary one */
-    int fd;       /* -1: not open */
-    bool emptied;
+    struct text wanted;  /* the name asked for; sink.name is what it will be, with a number */
+    unsigned number;     /* of sink.name */
+    struct text partial; /* the temporary name */
+    /* In directory->names, so that no other download of this process uses them. */
+    struct map_node name_claim;
+    struct map_node partial_claim;
+    bool name_claimed;
+    bool partial_claimed;
+    int fd;                     /* -1: not open */
+    bool adopted;               /* fd is another program's file, under its own name */
+    bool described;             /* the temporary file has an attribute that is true */
+    struct sink_write *current; /* adopted: under way */
+    struct sink_write *next;    /* adopted: behind it; there are two chunks, so one at most */
     struct ring_size size;
-    uint64_t keep_bytes;
     struct text attribute;
     char attribute_read[ATTRIBUTE_BYTES_MAX];
 };
@@ -97,40 +102,63 @@ fail(struct sink_file *file, enum haul_status status, int res, const char *forma
 
 /* --- names ----------------------------------------------------------------------------------- */
 
+static void unclaim_name(struct sink_file *file)
+{
+    if (file->name_claimed)
+        map_remove(&file->directory->names, &file->name_claim);
+    file->name_claimed = false;
+}
+
 static void unclaim(struct sink_file *file)
 {
-    if (file->claimed)
-        map_remove(&file->directory->names, &file->claim);
-    file->claimed = false;
+    unclaim_name(file);
+    if (file->partial_claimed)
+        map_remove(&file->directory->names, &file->partial_claim);
+    file->partial_claimed = false;
 }
 
-static bool set_candidate(struct sink_file *file, unsigned number)
+/* True: *claimed tells whether the name is ours now. False: out of memory. */
+static bool try_claim(struct sink_file *file, struct map_node *node, const struct text *name,
+                      bool *claimed)
 {
-    CHECK(!file->claimed);
-    file->number = number;
-    file_name_numbered(&file->sink.name, file->wanted, number);
-    file_name_partial(&file->partial, text_span(&file->sink.name));
-    return !file->sink.name.failed && !file->partial.failed;
+    if (name->failed)
+        return false;
+    if (map_find(&file->directory->names, text_span(name)))
+        return true;
+    *claimed = map_put(&file->directory->names, node, text_span(name));
+    return *claimed;
 }
 
-/* A candidate that nobody else in this process writes to. False: *error. */
-static bool claim_name(struct sink_file *file, struct haul_error *error)
+/* A name, from `number` on, that no other download of this process is to get. */
+static bool claim_name(struct sink_file *file, unsigned number, struct haul_error *error)
 {
-    for (unsigned number = 0; number <= FILE_NAME_NUMBER_MAX; number++) {
-        if (!set_candidate(file, number))
+    unclaim_name(file);
+    for (; number <= FILE_NAME_NUMBER_MAX; number++) {
+        file->number = number;
+        file_name_numbered(&file->sink.name, text_span(&file->wanted), number);
+        if (!try_claim(file, &file->name_claim, &file->sink.name, &file->name_claimed))
             break;
-        if (!map_find(&file->directory->names, text_span(&file->partial))) {
-            file->claimed =
-                map_put(&file->directory->names, &file->claim, text_span(&file->partial));
-            if (file->claimed)
-                return true;
-            break;
-        }
+        if (file->name_claimed)
+            return true;
         if (!file->auto_renaming) {
-            error_set(error, HAUL_IN_USE, 0, "another download in this run writes to %s",
+            error_set(error, HAUL_IN_USE, 0, "another download of this run is to be %s",
                       name_of(file));
             return false;
         }
+    }
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "no memory, or no number left, for a name like %s",
+              file->wanted.data);
+    return false;
+}
+
+static bool claim_partial(struct sink_file *file, struct haul_error *error)
+{
+    for (unsigned copy = 0; copy <= FILE_NAME_NUMBER_MAX; copy++) {
+        file_name_partial(&file->partial, text_span(&file->wanted), span_of(file->url), copy);
+        if (!try_claim(file, &file->partial_claim, &file->partial, &file->partial_claimed))
+            break;
+        if (file->partial_claimed)
+            return true;
     }
     error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for names");
     return false;
@@ -166,8 +194,7 @@ static void attribute_got(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
-    if (res > 0)
-        (void)read_attribute(file, span_make(file->attribute_read, (size_t)res));
+    file->described = res > 0 && read_attribute(file, span_make(file->attribute_read, (size_t)res));
     sink_step_end(&file->sink, &fine);
 }
 
@@ -213,19 +240,29 @@ static void adopted_size_got(struct op *op, int res)
     }
     file->adopted = true;
     file->sink.have_bytes = file->size.bytes;
+    file->sink.foreign = true;
     sink_step_end(&file->sink, &fine);
+}
+
+static void fail_existing(struct sink_file *file)
+{
+    fail(file, HAUL_EXISTS, 0, "%s is there already in %s", name_of(file), file->directory_path);
 }
 
 static void adoptable_claimed(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
-    if (res < 0) {
+    if (res >= 0) {
+        file->fd = res;
+        ring_file_size(file->sink.ring, step(file, adopted_size_got), file->fd, &file->size);
+    } else if (res == -EBUSY) {
         fail_claim(file, res);
-        return;
+    } else if (!file->auto_renaming) {
+        fail_existing(file);
+    } else { /* a directory, or what we may not write: publish will find another name */
+        sink_step_end(&file->sink, &fine);
     }
-    file->fd = res;
-    ring_file_size(file->sink.ring, step(file, adopted_size_got), file->fd, &file->size);
 }
 
 static void final_looked_for(struct op *op, int res)
@@ -236,8 +273,7 @@ static void final_looked_for(struct op *op, int res)
         ring_claim(file->sink.ring, step(file, adoptable_claimed), file->directory->fd,
                    name_of(file), RING_CLAIM_KEEP);
     else if (res == 1)
-        fail(file, HAUL_EXISTS, 0, "%s is there already in %s", name_of(file),
-             file->directory_path);
+        fail_existing(file);
     else
         sink_step_end(&file->sink, &fine);
 }
@@ -256,18 +292,13 @@ static void partial_looked_for(struct op *op, int res)
         sink_step_end(&file->sink, &fine);
 }
 
-/* From here on in the loop: may end the step at once. */
 static void look_for_partial(struct sink_file *file)
 {
-    struct haul_error error;
-
-    if (claim_name(file, &error))
+    if (claim_partial(file, &file->sink.answer) && claim_name(file, 0, &file->sink.answer))
         ring_exists(file->sink.ring, step(file, partial_looked_for), file->directory->fd,
                     file->partial.data);
-    else {
-        file->sink.answer = error;
+    else
         sink_step_fail_later(&file->sink);
-    }
 }
 
 static void directory_opened(struct directory_wait *wait, struct directory *directory,
@@ -286,12 +317,13 @@ static void file_prepare(struct sink *sink)
 {
     struct sink_file *file = file_of(sink);
 
-    if (file->directory) { /* a further try: all is known */
+    if (file->partial_claimed) { /* a further try: all is known */
         sink_step_later(sink);
         return;
     }
-    file->directory =
-        directory_get(file->directories, span_of(file->directory_path), &file->wait, &sink->answer);
+    if (!file->directory)
+        file->directory = directory_get(file->directories, span_of(file->directory_path),
+                                        &file->wait, &sink->answer);
     if (file->directory)
         look_for_partial(file);
     else if (sink->answer.status != HAUL_OK)
@@ -309,7 +341,6 @@ static void file_opened(struct op *op, int res)
         return;
     }
     file->fd = res;
-    file->emptied = true;
     sink_step_end(&file->sink, &fine);
 }
 
@@ -317,23 +348,22 @@ static void file_truncated(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
-    if (res < 0) {
+    if (res < 0)
         fail(file, HAUL_FILE_IO, res, "can't cut %s", file->partial.data);
-        return;
-    }
-    sink_step_end(&file->sink, &fine);
+    else
+        sink_step_end(&file->sink, &fine);
 }
 
-static void adopted_moved(struct op *op, int res)
+static void description_removed(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
     if (res < 0) {
-        fail(file, HAUL_RENAME, res, "can't rename %s to %s", name_of(file), file->partial.data);
+        fail(file, HAUL_FILE_IO, res, "can't change the attributes of %s", file->partial.data);
         return;
     }
-    file->moved = true;
-    sink_step_end(&file->sink, &fine);
+    file->described = false;
+    ring_truncate(file->sink.ring, step(file, file_truncated), file->fd, 0);
 }
 
 /* The server sends the file anew: what the other program left stays as it is. */
@@ -342,20 +372,22 @@ static void leave_adopted(struct sink_file *file)
     ring_close(file->sink.ring, file->fd);
     file->fd = -1;
     file->adopted = false;
+    file->sink.foreign = false;
 }
 
 static void file_open(struct sink *sink, bool resume)
 {
     struct sink_file *file = file_of(sink);
 
-    if (file->adopted && !file->moved && !resume)
+    if (file->adopted && !resume)
         leave_adopted(file);
     if (file->fd < 0)
         ring_claim(sink->ring, step(file, file_opened), file->directory->fd, file->partial.data,
                    RING_CLAIM_NEW);
-    else if (file->adopted && !file->moved)
-        ring_rename(sink->ring, step(file, adopted_moved), file->directory->fd, name_of(file),
-                    file->partial.data);
+    else if (file->adopted)
+        sink_step_later(sink);
+    else if (!resume && file->described)
+        ring_remove_attribute(sink->ring, step(file, description_removed), file->fd, ATTRIBUTE);
     else
         ring_truncate(sink->ring, step(file, file_truncated), file->fd,
                       resume ? sink->have_bytes : 0);
@@ -363,21 +395,45 @@ static void file_open(struct sink *sink, bool resume)
 
 /* --- write ----------------------------------------------------------------------------------- */
 
+static void start_write(struct sink_file *file, struct sink_write *write);
+
 static void write_done(struct op *op, int res)
 {
     struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
+    struct sink_file *file = file_of(write->sink);
+    struct sink_write *next = file->next;
     struct haul_error error = fine;
 
     if (res < 0)
         error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_FILE_IO, -res,
-                  "can't write to %s", file_of(write->sink)->partial.data);
+                  "can't write to %s", file->adopted ? name_of(file) : file->partial.data);
+    file->next = NULL;
+    file->current = res < 0 ? NULL : next;
+    if (file->current)
+        start_write(file, next);
     sink_write_end(write, &error);
+    if (next && res < 0)
+        sink_write_end(next, &error); /* no holes */
+}
+
+static void start_write(struct sink_file *file, struct sink_write *write)
+{
+    op_init(&write->op, write_done, &file->sink.ref);
+    ring_write(file->sink.ring, &write->op, file->fd, write->data, write->len, write->offset);
 }
 
 static void file_write(struct sink *sink, struct sink_write *write)
 {
-    op_init(&write->op, write_done, &sink->ref);
-    ring_write(sink->ring, &write->op, file_of(sink)->fd, write->data, write->len, write->offset);
+    struct sink_file *file = file_of(sink);
+
+    if (file->current) {
+        CHECK(!file->next);
+        file->next = write;
+        return;
+    }
+    if (file->adopted)
+        file->current = write;
+    start_write(file, write);
 }
 
 /* --- publish --------------------------------------------------------------------------------- */
@@ -403,12 +459,15 @@ static void rename_file(struct sink_file *file);
 static void file_renamed(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
+    struct haul_error error;
 
-    if (res == -EEXIST && file->auto_renaming && file->number < FILE_NAME_NUMBER_MAX) {
-        file->number++; /* the temporary name stays, and with it the lock and the claim */
-        rename_file(file);
+    if (res == -EEXIST && file->auto_renaming) {
+        if (claim_name(file, file->number + 1, &error))
+            rename_file(file);
+        else
+            sink_step_end(&file->sink, &error);
     } else if (res == -EEXIST) {
-        fail(file, HAUL_EXISTS, 0, "%s has come to be there meanwhile", name_of(file));
+        fail_existing(file);
     } else if (res < 0) {
         fail(file, HAUL_RENAME, res, "can't rename %s to %s", file->partial.data, name_of(file));
     } else {
@@ -420,22 +479,33 @@ static void file_renamed(struct op *op, int res)
 
 static void rename_file(struct sink_file *file)
 {
-    file_name_numbered(&file->sink.name, file->wanted, file->number);
     ring_rename(file->sink.ring, step(file, file_renamed), file->directory->fd, file->partial.data,
                 name_of(file));
+}
+
+static void published_description_removed(struct op *op, int res)
+{
+    struct sink_file *file = file_of_op(op);
+
+    (void)res; /* it tells the URL: better gone, but no reason to fail */
+    file->described = false;
+    rename_file(file);
 }
 
 static void file_publish(struct sink *sink)
 {
     struct sink_file *file = file_of(sink);
 
-    if (file->adopted && !file->moved) { /* it was complete already */
+    if (file->adopted) {
         close_file(file);
         set_path(file);
         sink_step_later(sink);
-        return;
+    } else if (file->described) {
+        ring_remove_attribute(sink->ring, step(file, published_description_removed), file->fd,
+                              ATTRIBUTE);
+    } else {
+        rename_file(file);
     }
-    rename_file(file);
 }
 
 /* --- abandon --------------------------------------------------------------------------------- */
@@ -494,33 +564,18 @@ static bool write_attribute(struct sink_file *file, uint64_t bytes, const struct
     return !file->attribute.failed && file->attribute.len <= ATTRIBUTE_BYTES_MAX;
 }
 
-static void put_back(struct op *op, int res)
-{
-    struct sink_file *file = file_of_op(op);
-
-    (void)res;
-    ring_rename(file->sink.ring, step(file, abandoned), file->directory->fd, file->partial.data,
-                name_of(file));
-}
-
 static void file_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
 {
     struct sink_file *file = file_of(sink);
 
-    if (file->fd < 0 || (file->adopted && !file->moved)) {
-        close_file(file);
-        sink_step_later(sink);
-    } else if (file->adopted) {
-        sink->kept = true;
-        ring_truncate(sink->ring, step(file, put_back), file->fd, bytes);
-    } else if (write_attribute(file, bytes, keep)) {
+    if (file->fd >= 0 && !file->adopted && write_attribute(file, bytes, keep)) {
         ring_truncate(sink->ring, step(file, kept_cut), file->fd, bytes);
-    } else if (!file->emptied && bytes == 0 && sink->have_bytes > 0) {
-        sink->kept = true; /* nothing came of this run; what an earlier one left stays */
+    } else if (file->fd >= 0 && !file->adopted && !file->described) {
+        ring_unlink(sink->ring, step(file, abandoned), file->directory->fd, file->partial.data);
+    } else { /* nothing was begun, or what is there stays as it is */
+        sink->kept = file->fd >= 0;
         close_file(file);
         sink_step_later(sink);
-    } else {
-        ring_unlink(sink->ring, step(file, abandoned), file->directory->fd, file->partial.data);
     }
 }
 
@@ -535,9 +590,9 @@ static void file_destroy(struct sink *sink)
         close_file(file);
         directory_release(file->directory);
     }
+    text_free(&file->wanted);
     text_free(&file->partial);
     text_free(&file->attribute);
-    free(file->name_copy);
     free(file->directory_path);
     free(file->url);
     free(file);
@@ -569,10 +624,10 @@ static bool set_names(struct sink_file *file, const struct sink_file_options *op
     file->directory_path = path.failed ? NULL : path.data;
     if (path.failed)
         text_free(&path);
-    file->name_copy = alloc_copy(out.data + name_at, out.len - name_at);
+    file_name_final(&file->wanted, span_sub(out, name_at, out.len));
+    text_add(&file->sink.name, text_span(&file->wanted));
     file->url = alloc_copy(options->url, strlen(options->url));
-    file->wanted = span_of(file->name_copy);
-    return file->directory_path && file->name_copy && file->url;
+    return file->directory_path && file->url && !file->wanted.failed && !file->sink.name.failed;
 }
 
 struct sink *sink_file_create(struct directories *directories,
@@ -589,7 +644,7 @@ struct sink *sink_file_create(struct directories *directories,
     file->auto_renaming = options->auto_renaming;
     file->proceed = options->proceed;
     file->fd = -1;
-    if (set_names(file, options) && set_candidate(file, 0))
+    if (set_names(file, options))
         return &file->sink;
     sink_release(&file->sink);
     return NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Both keep within NAME_MAX; a name that has to be cut is cut between UTF-8 characters. */
 #include "sink/file_name.h"
 
-static const char partial_suffix[] = ".haul";
+enum { HASH_BYTES = 9, MARK_BYTES = HASH_BYTES + 5 }; /* ".01234567", ".haul" */
+
+static const struct span suffix = {.data = ".haul", .len = 5};
 
 /* At most len bytes of the name, without half a character at the end. */
 static struct span cut(struct span name, size_t len)
@@ -42,13 +43,35 @@ void file_name_numbered(struct text *text, struct span name, unsigned number)
     text_free(&middle);
 }
 
-void file_name_partial(struct text *text, struct span name)
+void file_name_partial(struct text *text, struct span name, struct span url, unsigned copy)
 {
-    size_t room = FILE_NAME_BYTES_MAX - (sizeof(partial_suffix) - 1);
-
     text_clear(text);
-    text_add(text, cut(name, name.len <= room ? name.len : room - 17));
-    if (name.len > room)
-        text_printf(text, "~%016llx", (unsigned long long)span_hash(name, 0));
-    text_add(text, span_of(partial_suffix));
+    text_add(text, cut(name, FILE_NAME_BYTES_MAX - MARK_BYTES));
+    text_printf(text, ".%08x", (unsigned)span_hash(url, copy));
+    text_add(text, suffix);
+}
+
+static bool looks_partial(struct span name)
+{
+    struct span mark = span_sub(name, name.len - MARK_BYTES, MARK_BYTES);
+
+    if (name.len < MARK_BYTES || mark.data[0] != '.' ||
+        !span_equal(span_sub(mark, HASH_BYTES, mark.len), suffix))
+        return false;
+    for (size_t i = 1; i < HASH_BYTES; i++)
+        if (!((mark.data[i] >= '0' && mark.data[i] <= '9') ||
+              (mark.data[i] >= 'a' && mark.data[i] <= 'f')))
+            return false;
+    return true;
+}
+
+void file_name_final(struct text *text, struct span name)
+{
+    text_clear(text);
+    if (looks_partial(name)) {
+        text_add(text, cut(name, FILE_NAME_BYTES_MAX - 1));
+        text_add_char(text, '_');
+    } else {
+        text_add(text, cut(name, FILE_NAME_BYTES_MAX));
+    }
 }

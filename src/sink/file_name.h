@@ -3,14 +3,22 @@
 #ifndef SINK_FILE_NAME_H
 #define SINK_FILE_NAME_H
 
+#include <stdbool.h>
+
 #include "base/span.h"
 #include "base/text.h"
 
 enum { FILE_NAME_BYTES_MAX = 255, FILE_NAME_NUMBER_MAX = 9999 };
 
-/* The name itself for number 0; "name.N.ext" beyond, as aria2c has it. Clears *text first. */
+/* All clear *text first and keep within FILE_NAME_BYTES_MAX, cutting between UTF-8 characters. */
+
+/* The name itself for number 0; "name.N.ext" beyond, as aria2c has it. */
 void file_name_numbered(struct text *text, struct span name, unsigned number);
-/* "name.haul"; where that would be too long, the beginning of the name and a hash of all of it. */
-void file_name_partial(struct text *text, struct span name);
+/* "name.HASH.haul", where eight hexadecimal digits stand for the URL, and for `copy`, which tells
+ * downloads of one URL apart. */
+void file_name_partial(struct text *text, struct span name, struct span url, unsigned copy);
+/* A name that no partial file has: with "_" behind it where it looks like one of theirs. So nothing
+ * that haul publishes, whoever chose the name, is ever taken for a partial file and emptied. */
+void file_name_final(struct text *text, struct span name);
 
 #endif

@@ -21,8 +21,8 @@ static struct sink_memory *memory_of(struct sink *sink)
 
 static void memory_open(struct sink *sink, bool resume)
 {
-    CHECK(!resume);
-    memory_of(sink)->len = 0;
+    CHECK(!resume || sink->have_bytes <= memory_of(sink)->len);
+    memory_of(sink)->len = resume ? (size_t)sink->have_bytes : 0;
     sink_step_later(sink);
 }
 

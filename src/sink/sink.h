@@ -10,8 +10,8 @@
  * after the response's head. Then writes, in any order and several at once; open may be called
  * again, with resume or without, when a download is tried anew. publish or abandon ends it; both
  * only when no write is under way. One step (any call but write) is under way at a time; its end
- * is told by step_done, from the loop. Whatever a sink starts in the kernel holds a reference on
- * it.
+ * is told by step_done, from the loop. A publish that fails is followed by abandon. Whatever a sink
+ * starts in the kernel holds a reference on it.
  */
 #ifndef SINK_SINK_H
 #define SINK_SINK_H
@@ -49,6 +49,8 @@ struct sink_operations {
     /* resume: writes go on at have_bytes; else the sink begins from nothing. */
     void (*open)(struct sink *sink, bool resume);
     void (*write)(struct sink *sink, struct sink_write *write);
+    /* The download is to stop: writes that may wait for somebody else end soon. NULL: none do. */
+    void (*hurry)(struct sink *sink);
     /* All is there: make it the finished file, under a name that is still free. */
     void (*publish)(struct sink *sink);
     /* Nothing becomes of it. keep: what was written up to `bytes` is kept, with the version, for
@@ -68,8 +70,9 @@ struct sink {
     struct haul_error answer; /* of a step that ends later */
     /* Results of prepare. */
     uint64_t have_bytes;
-    struct text validator; /* as in struct sink_version; empty for a file of another program */
+    struct text validator; /* as in struct sink_version */
     uint64_t have_total;   /* UINT64_MAX: unknown */
+    bool foreign;          /* what there is was written by another program: no version is known */
     bool kept;             /* result of abandon: there is something to take up */
     struct text name;      /* of the file, as far as known: for people */
     struct text path;      /* result of publish; empty where there is no file */

@@ -28,17 +28,22 @@ static void write_done(struct op *op, int res)
 {
     struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
     struct sink_stream *stream = stream_of(write->sink);
+    struct sink_write *next = stream->next;
     struct haul_error error = {.status = HAUL_OK};
 
-    if (res < 0)
-        error_set(&error, HAUL_FILE_IO, -res, "can't write to the output");
-    else
-        stream->written += (uint64_t)res;
-    stream->current = stream->next;
+    stream->current = NULL;
     stream->next = NULL;
-    if (stream->current)
-        stream_start(stream);
+    if (res < 0) {
+        error_set(&error, HAUL_FILE_IO, -res, "can't write to the output");
+    } else {
+        stream->written += (uint64_t)res;
+        stream->current = next;
+        if (next)
+            stream_start(stream);
+    }
     sink_write_end(write, &error);
+    if (next && res < 0)
+        sink_write_end(next, &error); /* in order, or not at all */
 }
 
 static void stream_start(struct sink_stream *stream)
@@ -73,14 +78,18 @@ static void stream_open(struct sink *sink, bool resume)
     sink_step_fail_later(sink);
 }
 
-static void stream_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+static void stream_hurry(struct sink *sink)
 {
     struct sink_stream *stream = stream_of(sink);
 
-    (void)bytes;
-    (void)keep;
     if (stream->current)
         ring_cancel(sink->ring, &stream->current->op);
+}
+
+static void stream_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+{
+    (void)bytes;
+    (void)keep;
     sink_step_later(sink);
 }
 
@@ -93,6 +102,7 @@ static const struct sink_operations operations = {
     .prepare = sink_step_later,
     .open = stream_open,
     .write = stream_write,
+    .hurry = stream_hurry,
     .publish = sink_step_later,
     .abandon = stream_abandon,
     .destroy = stream_destroy,

@@ -132,6 +132,17 @@ class Haul:
         """What it has said so far."""
         return _read(self._stderr).decode()
 
+    def feed(self, text):
+        """Writes to its standard input, a pipe."""
+        try:
+            self.process.stdin.write(text.encode())
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise AssertionError(f"it does not read: {self.finish()}") from None
+
+    def end_input(self):
+        self.process.stdin.close()
+
     def status_field(self, name):
         """A field of /proc/PID/status."""
         text = Path(f"/proc/{self.pid}/status").read_text()

@@ -93,11 +93,10 @@ def test_without_kernel_features(nginx, media, target, tmp_path, features):
 
 def test_memory_does_not_grow_with_the_file(nginx):
     with Haul("--discard", "-i", "-", stdin=subprocess.PIPE, binary=plain_binary()) as haul:
-        haul.process.stdin.write(nginx.url("http", "/huge\n").encode())
-        haul.process.stdin.flush()
+        haul.feed(nginx.url("http", "/huge\n"))
         haul.wait_until(lambda: "done:" in haul.stderr(), "it has the file", timeout=30)
         peak_kib = haul.peak_kib()
-        haul.process.stdin.close()
+        haul.end_input()
         assert haul.finish().status == 0
     assert peak_kib < 16 * 1024
 

@@ -15,7 +15,7 @@ from origin import Origin, body_bytes
 pytestmark = pytest.mark.skipif(not shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin"), reason="no dnsmasq")
 
 DNSMASQ = ("dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root --pid-file= "
-           "--listen-address=127.0.0.1 --bind-interfaces --local=/haul.test/ --log-queries --log-facility=- "
+           "--listen-address=127.0.0.1 --bind-interfaces --local=/haul.test/missing/ --log-queries --log-facility=- "
            "--host-record=four.haul.test,127.0.0.1 --host-record=six.haul.test,::1 "
            "--host-record=both.haul.test,127.0.0.1,::1 --host-record=two.haul.test,127.0.0.2 "
            "--host-record=two.haul.test,127.0.0.1 --cname=alias.haul.test,four.haul.test").split()

@@ -10,18 +10,9 @@ from haul import Haul, check_files, plain_binary, run, run_list
 from origin import Response, body_bytes
 
 
-class Feeding(Haul):
-    """haul -i -, with a pipe to feed it by."""
-
-    def __init__(self, *arguments, **options):
-        super().__init__("-i", "-", *arguments, stdin=subprocess.PIPE, **options)
-
-    def feed(self, data):
-        self.process.stdin.write(data.encode())
-        self.process.stdin.flush()
-
-    def end(self):
-        self.process.stdin.close()
+def feeding(*arguments):
+    """haul -i - with a pipe."""
+    return Haul("-i", "-", *arguments, stdin=subprocess.PIPE)
 
 
 def test_list(origin, target, tmp_path):
@@ -108,26 +99,26 @@ def test_list_that_cannot_be_read(tmp_path, name):
 
 
 def test_pipe(origin, target):
-    with Feeding("-d", target) as haul:
+    with feeding("-d", target) as haul:
         haul.feed("".join(origin.url(f"/bytes/{size}\n") for size in range(30)))
-        haul.end()
+        haul.end_input()
         assert haul.finish().status == 0
     check_files(target, {str(size): body_bytes(size) for size in range(30)})
 
 
 def test_download_starts_before_the_pipe_is_closed(origin, target):
-    with Feeding("-d", target) as haul:
+    with feeding("-d", target) as haul:
         for count in range(1, 4):
             haul.feed(origin.url(f"/bytes/{count}\n"))
             haul.wait_until((target / str(count)).exists, f"file {count} is there")
-        haul.end()
+        haul.end_input()
         assert haul.finish().status == 0
     check_files(target, {str(count): body_bytes(count) for count in range(1, 4)})
 
 
 def test_lines_that_come_in_pieces(origin, target):
     """Between pieces haul has time to read the one before: each is waited for by a whole download of the other URL."""
-    with Feeding("-d", target) as haul:
+    with feeding("-d", target) as haul:
         haul.feed(origin.url("/bytes/1\n") + origin.url("/byt"))
         haul.wait_until((target / "1").exists, "the whole line is done")
         haul.feed("es/2\n" + origin.url("/bytes/3\n  out=thr"))
@@ -135,20 +126,20 @@ def test_lines_that_come_in_pieces(origin, target):
         haul.feed("ee\n")
         haul.wait_until((target / "three").exists, "the third line is done")
         haul.feed(origin.url("/bytes/4"))
-        haul.end()
+        haul.end_input()
         assert haul.finish().status == 0
     check_files(target, {"1": None, "2": None, "three": body_bytes(3), "4": body_bytes(4)})
 
 
 def test_pipe_that_nobody_writes_to_costs_no_time(origin, target):
     """Waiting for a list must not keep the processor busy."""
-    with Feeding("-d", target) as haul:
+    with feeding("-d", target) as haul:
         haul.feed(origin.url("/bytes/1\n"))
         haul.wait_until((target / "1").exists, "the file is there")
         before = cpu_ticks(haul.pid)
         threading.Event().wait(0.5)
         assert cpu_ticks(haul.pid) - before <= 5
-        haul.end()
+        haul.end_input()
         assert haul.finish().status == 0
 
 

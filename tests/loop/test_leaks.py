@@ -25,10 +25,9 @@ def feed(haul, nginx, target, batch, size):
     lines = []
     for i in range(size):
         lines.append(nginx.url(kinds[i % 4], f"/many/{i % 300:03}"))
-        lines.append(f"\n out={batch}/{i}\n" if i % 10 else f"\n out={batch}/{i}\n discard\n")
+        lines.append(f"\n out={batch}-{i}\n" if i % 10 else f"\n out={batch}-{i}\n discard\n")
     before = haul.stderr().count("\n")
-    haul.process.stdin.write("".join(lines).encode())
-    haul.process.stdin.flush()
+    haul.feed("".join(lines))
     haul.wait_until(lambda: haul.stderr().count("\n") == before + size, f"batch {batch} is done", timeout=120)
 
 
@@ -40,12 +39,12 @@ def test_descriptors_and_memory_stay_where_they_are(nginx, media, target):
         for batch in range(batches):
             feed(haul, nginx, target, batch, size)
             found.append((descriptors(haul), resident_kib(haul)))
-        haul.process.stdin.close()
+        haul.end_input()
         assert haul.finish().status == 0
     assert len(tree(target)) == batches * size * 9 // 10
     for i in range(1, size, size // 50):
         if i % 10:
-            assert compare_files(media / f"many/{i % 300:03}", target / f"{batches - 1}/{i}") is None
+            assert compare_files(media / f"many/{i % 300:03}", target / f"{batches - 1}-{i}") is None
     # The first batch opens connections and fills pools.
     settled = found[1:]
     assert max(count for count, _ in settled) <= found[0][0] + 2, found

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The examples do what they are shown for."""
+
+import os
+import subprocess
+
+import pytest
+
+from testbed import Nginx, compare_trees, make_media
+
+MEDIA = {f"film-{number}.mp4": number * 700_001 for number in range(8)}
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory):
+    root = tmp_path_factory.mktemp("media")
+    make_media(root, MEDIA)
+    return root
+
+
+@pytest.fixture(scope="module")
+def nginx(media):
+    with Nginx(media, kinds=("http", "tls13-ecdsa")) as server:
+        yield server
+
+
+def run(program, *arguments, ca=None):
+    environment = dict(os.environ, LC_ALL="C")
+    if ca:
+        environment["EXAMPLE_CA"] = ca
+    return subprocess.run([program, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["http", "tls13-ecdsa"])
+def test_gather(build, nginx, media, tmp_path, kind):
+    ended = run(build / "tests/example_gather", tmp_path, *(nginx.url(kind, f"/{name}") for name in MEDIA), ca=nginx.ca)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = sorted(f"{tmp_path}/{name}: {size} bytes" for name, size in MEDIA.items())
+    assert sorted(ended.stdout.splitlines()) == lines
+    assert compare_trees(media, tmp_path) == []
+
+
+def test_gather_tells_of_failures(build, nginx, tmp_path):
+    ended = run(build / "tests/example_gather", tmp_path, nginx.url("http", "/film-1.mp4"), nginx.url("http", "/no"), "no:url")
+    assert ended.returncode == 1
+    assert "film-1.mp4: 700001 bytes" in ended.stdout
+    assert "/no: " in ended.stdout and "404" in ended.stdout
+    assert "no:url" in ended.stderr
+
+
+@pytest.mark.parametrize("kind", ["http", "tls13-ecdsa"])
+@pytest.mark.parametrize("last_line_ends", [True, False])
+def test_callbacks(build, nginx, media, tmp_path, kind, last_line_ends):
+    lines = "\n".join(nginx.url(kind, f"/{name}") for name in MEDIA)
+    served = tmp_path / "list"
+    served.mkdir()
+    (served / "list.txt").write_text(lines + ("\n" if last_line_ends else ""))
+    target = tmp_path / "target"
+    target.mkdir()
+    with Nginx(served, kinds=("http",)) as lists:
+        ended = run(build / "tests/example_callbacks", target, lists.url("http", "/list.txt"), ca=nginx.ca)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == f"{len(MEDIA)} files, {sum(MEDIA.values())} bytes\n"
+    assert compare_trees(media, target) == []
+
+
+def test_callbacks_without_a_list(build, nginx, tmp_path):
+    ended = run(build / "tests/example_callbacks", tmp_path, nginx.url("http", "/nothing"))
+    assert ended.returncode == 1
+    assert "404" in ended.stderr
+    assert ended.stdout == "0 files, 0 bytes\n"
