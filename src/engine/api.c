@@ -10,11 +10,10 @@
 #include "engine/request.h"
 #include "engine/transfer.h"
 #include "http/request.h"
-#include "tls/tls.h"
 
 #define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
 
-enum { HELPER_THREADS = 2, CONNECTIONS_PER_HOST = 6, PAUSE_MS = 1000 };
+enum { HELPER_THREADS = 2, DESCRIPTORS_APART = 24, CONNECTIONS_PER_HOST = 6, PAUSE_MS = 1000 };
 
 /* --- options --------------------------------------------------------------------------------- */
 
@@ -68,19 +67,13 @@ static bool check_options(const struct haul_options *options, struct haul_error 
     return engine_check_user_agent(options->user_agent, error);
 }
 
-static bool copy_string(char **copy, const char *text)
-{
-    *copy = text ? alloc_copy(text, strlen(text)) : NULL;
-    return !text || *copy;
-}
-
 static bool copy_options(struct engine_options *copy, const struct haul_options *options)
 {
     copy->public = *options;
     copy->public.header_count = 0;
-    if (!copy_string(&copy->directory, options->directory) ||
-        !copy_string(&copy->user_agent, options->user_agent) ||
-        !copy_string(&copy->ca_certificate, options->ca_certificate) ||
+    if (!engine_copy_string(&copy->directory, options->directory) ||
+        !engine_copy_string(&copy->user_agent, options->user_agent) ||
+        !engine_copy_string(&copy->ca_certificate, options->ca_certificate) ||
         !engine_copy_strings(&copy->headers, options->headers, options->header_count))
         return false;
     copy->public.directory = copy->directory ? copy->directory : ".";
@@ -136,6 +129,26 @@ static bool create_parts(struct haul_engine *engine)
     return engine->connector != NULL;
 }
 
+/* A download takes a socket and a file, and leaves an idle connection: as many at once as there are
+ * descriptors for. */
+static struct haul_engine *fit_descriptors(struct haul_engine *engine)
+{
+    size_t limit = ring_descriptors_max(engine->ring);
+    size_t fit = limit > DESCRIPTORS_APART ? (limit - DESCRIPTORS_APART) / 3 : 0;
+    struct haul_options *options = &engine->options.public;
+
+    if (fit < 1)
+        fit = 1;
+    if (options->downloads_max <= fit)
+        return engine;
+    log_write(&engine->log, HAUL_LOG_WARN,
+              "%u downloads at once would need more than the %zu open files that are allowed "
+              "(ulimit -n): %zu it is",
+              options->downloads_max, limit, fit);
+    options->downloads_max = (unsigned)fit;
+    return engine;
+}
+
 static void destroy_parts(struct haul_engine *engine)
 {
     struct list *node;
@@ -159,12 +172,12 @@ static void destroy_parts(struct haul_engine *engine)
 
 haul_engine *haul_engine_create(const struct haul_options *options, struct haul_error *error)
 {
-    struct ring_options ring = {.features_off = options->features_off,
-                                .helper_threads = HELPER_THREADS};
+    struct ring_options ring = {.helper_threads = HELPER_THREADS};
     struct haul_engine *engine;
 
     if (!check_options(options, error))
         return NULL;
+    ring.features_off = options->features_off;
     engine = alloc_zeroed(sizeof(*engine));
     if (!engine) {
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
@@ -183,14 +196,14 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
         free(engine);
         return NULL;
     }
-    if (!copy_options(&engine->options, options) || !create_parts(engine)) {
+    if (!copy_options(&engine->options, options) || !create_parts(fit_descriptors(engine))) {
         destroy_parts(engine);
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return NULL;
     }
     log_write(&engine->log, HAUL_LOG_INFO,
               "%s; ring: %s; %u downloads at once, %u%s connections per host", haul_versions(),
-              ring_features(engine->ring), options->downloads_max,
+              ring_features(engine->ring), engine->options.public.downloads_max,
               options->connections_per_host ? options->connections_per_host : CONNECTIONS_PER_HOST,
               options->connections_per_host ? "" : " (reached step by step)");
     return engine;

@@ -14,6 +14,12 @@
 #include "engine/transfer.h"
 #include "http/request.h"
 
+bool engine_copy_string(char **copy, const char *text)
+{
+    *copy = text ? alloc_copy(text, strlen(text)) : NULL;
+    return !text || *copy;
+}
+
 bool engine_copy_strings(char ***copies, const char *const *strings, size_t count)
 {
     char **all;
@@ -57,7 +63,8 @@ static void source_readable(struct op *op, int res)
     struct haul_engine *engine = CONTAINER_OF(op, struct haul_engine, source_poll);
 
     engine->source_waits = false;
-    if (res == -ECANCELED)
+    /* Cancelled, or a descriptor that can't be waited for: nothing more can come from it. */
+    if (res < 0 || (res & POLLNVAL))
         engine->source_ended = true;
 }
 

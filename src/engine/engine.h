@@ -61,7 +61,8 @@ struct haul_engine {
     struct haul_stats stats;
 };
 
-/* Copies strings; *error and false if there is no memory. */
+/* Copies; false if there is no memory. text may be NULL, and so will be the copy. */
+bool engine_copy_string(char **copy, const char *text);
 bool engine_copy_strings(char ***copies, const char *const *strings, size_t count);
 /* NULL is fine; false and *error for one that can't go on the wire. */
 bool engine_check_user_agent(const char *user_agent, struct haul_error *error);

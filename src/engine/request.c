@@ -53,10 +53,13 @@ void request_abort(struct request *request, const struct haul_error *error)
 {
     struct sink *sink = request->transfer->sink;
 
-    if (sink->operations->hurry)
-        sink->operations->hurry(sink);
     connect_cancel(&request->connect);
-    exchange_abort(&request->exchange);
+    if (error->status == HAUL_UNFINISHED && request->state == REQUEST_BODY)
+        exchange_stop(&request->exchange);
+    else
+        exchange_abort(&request->exchange);
+    if (request->writing > 0 && sink->operations->hurry)
+        sink->operations->hurry(sink);
     finish(request, error);
 }
 

@@ -36,6 +36,7 @@ static void transfer_free(struct ref *ref)
     if (transfer->sink)
         sink_release(transfer->sink);
     url_free(&transfer->url);
+    url_free(&transfer->next_url);
     text_free(&transfer->validator);
     free(transfer->asked_url);
     free(transfer->shown_url);
@@ -92,7 +93,7 @@ static void published(void *context, const struct haul_error *error)
         return;
     }
     if (transfer->kind == HAUL_SINK_MEMORY)
-        transfer->memory = sink_memory_take(transfer->sink, &transfer->memory_bytes);
+        transfer->memory = sink_memory_take(transfer->sink);
     transfer_end(transfer);
 }
 
@@ -167,11 +168,18 @@ static void retry(struct haul_download *transfer, const struct haul_error *error
     uint64_t wait =
         backoff_ns(engine->options.public.retry_wait_ms * (uint64_t)NS_PER_MS, transfer->tries,
                    RETRY_WAIT_MAX_S * (uint64_t)NS_PER_S, fresh_random(transfer));
+    struct url url;
 
     /* A busy host is paused as a whole, by the limiter. */
     if (status_retry(error->status) == STATUS_RETRY_BUSY)
         wait = 0;
     engine->stats.retries++;
+    /* Where a redirect led may be good for a short time only: it is asked for anew. */
+    if (transfer->redirects > 0 && url_parse(&url, span_of(transfer->asked_url), NULL)) {
+        url_free(&transfer->url);
+        transfer->url = url;
+        transfer->redirects = 0;
+    }
     log_write(&engine->log, HAUL_LOG_NOTICE, "%s: %s; try %u follows", transfer->shown_url,
               error->text, transfer->tries + 1);
     queue(transfer, now + wait, true);
@@ -185,16 +193,10 @@ static bool may_retry(const struct haul_download *transfer, const struct haul_er
            (tries_max == 0 || transfer->tries < tries_max);
 }
 
-/* A redirect does not count as a try: judge() has counted it. */
-static bool was_redirected(const struct haul_download *transfer)
-{
-    return transfer->http_status >= 300 && transfer->http_status < 400;
-}
-
 /* However the body was framed: a file is whole only with as many bytes as the server said. */
 static void check_whole(struct haul_download *transfer)
 {
-    if (transfer->error.status != HAUL_OK || was_redirected(transfer) ||
+    if (transfer->error.status != HAUL_OK || transfer->next_url.text ||
         transfer->kind == HAUL_SINK_NONE || transfer->total == UINT64_MAX ||
         transfer->stored_bytes == transfer->total)
         return;
@@ -222,8 +224,11 @@ void transfer_request_ended(struct haul_download *transfer, const struct haul_er
         retry(transfer, error);
     } else if (error->status != HAUL_OK) {
         fail(transfer, error);
-    } else if (was_redirected(transfer)) {
-        transfer->tries--;
+    } else if (transfer->next_url.text) {
+        url_free(&transfer->url);
+        transfer->url = transfer->next_url;
+        transfer->next_url = (struct url){0};
+        transfer->tries--; /* judge() has counted it as a redirect */
         queue(transfer, 0, true);
     } else {
         close_sink(transfer);
@@ -281,6 +286,7 @@ void transfer_start(struct haul_download *transfer)
     transfer->http_status = 0;
     transfer->retry_after_ns = 0;
     transfer->error = fine;
+    url_free(&transfer->next_url); /* of a redirect whose try came to nothing */
     if (!transfer->sink)
         transfer->sink = create_sink(transfer);
     request = transfer->sink ? request_take(engine) : NULL;
@@ -409,20 +415,17 @@ static enum transfer_verdict judge_redirect(struct haul_download *transfer,
 {
     struct span location = response_field(response, "location");
     struct haul_error error;
-    struct url url;
 
     if (!location.data)
         return drop(transfer, HAUL_BAD_RESPONSE, "redirected (%d) without saying where to",
                     transfer->http_status);
     if (++transfer->redirects > REDIRECTS_MAX)
         return drop(transfer, HAUL_REDIRECTS, "more than %d redirects in a row", REDIRECTS_MAX);
-    if (!url_resolve(&url, &transfer->url, location, &error))
+    if (!url_resolve(&transfer->next_url, &transfer->url, location, &error))
         return drop(transfer, HAUL_REDIRECTS, "redirected to a place haul can't go: %s",
                     error.text);
     log_write(&transfer->engine->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->shown_url,
-              url.text);
-    url_free(&transfer->url);
-    transfer->url = url;
+              transfer->next_url.text);
     return TRANSFER_DROP;
 }
 
@@ -498,12 +501,6 @@ enum transfer_verdict transfer_judge(struct haul_download *transfer,
 
 /* --- begin ----------------------------------------------------------------------------------- */
 
-static bool copy_optional(char **copy, const char *text)
-{
-    *copy = text ? alloc_copy(text, strlen(text)) : NULL;
-    return !text || *copy;
-}
-
 static bool copy_request(struct haul_download *transfer, const struct haul_request *request)
 {
     transfer->kind = request->sink;
@@ -511,10 +508,10 @@ static bool copy_request(struct haul_download *transfer, const struct haul_reque
     transfer->bytes_max = request->bytes_max ? request->bytes_max : MEMORY_BYTES_MAX;
     transfer->done = request->done;
     transfer->user = request->user;
-    if (!copy_optional(&transfer->asked_url, request->url) ||
-        !copy_optional(&transfer->out, request->out) ||
-        !copy_optional(&transfer->directory, request->directory) ||
-        !copy_optional(&transfer->user_agent, request->user_agent) ||
+    if (!engine_copy_string(&transfer->asked_url, request->url) ||
+        !engine_copy_string(&transfer->out, request->out) ||
+        !engine_copy_string(&transfer->directory, request->directory) ||
+        !engine_copy_string(&transfer->user_agent, request->user_agent) ||
         !engine_copy_strings(&transfer->headers, request->headers, request->header_count))
         return false;
     transfer->header_count = request->header_count;
@@ -542,6 +539,10 @@ static bool check_request(const struct haul_request *request, struct haul_error 
 {
     if (!request->url) {
         error_set(error, HAUL_BAD_URL, 0, "there is no URL");
+        return false;
+    }
+    if ((unsigned)request->sink > HAUL_SINK_NONE) {
+        error_set(error, HAUL_BAD_OPTION, 0, "there is no sink of kind %d", (int)request->sink);
         return false;
     }
     if (request->out && !check_out(request->out, error))
@@ -609,14 +610,14 @@ void transfer_refuse(struct haul_engine *engine, const struct haul_request *requ
 {
     struct haul_download *transfer = allocate(engine);
 
-    if (!transfer)
-        return;
-    if (!copy_request(transfer, request)) {
-        ref_drop(&transfer->ref);
+    if (!transfer) {
+        engine->stats.failed++; /* without memory it can't be told, but it is not forgotten */
         return;
     }
-    if ((!transfer->asked_url && !copy_optional(&transfer->asked_url, "")) ||
-        !copy_optional(&transfer->shown_url, "a download that can't be")) {
+    if (!copy_request(transfer, request) ||
+        (!transfer->asked_url && !engine_copy_string(&transfer->asked_url, "")) ||
+        !engine_copy_string(&transfer->shown_url, "a download that can't be")) {
+        engine->stats.failed++;
         ref_drop(&transfer->ref);
         return;
     }

@@ -44,7 +44,8 @@ struct haul_download {
     void *user;
     bool handle; /* somebody holds it */
     /* How far it has come. */
-    struct url url; /* now, after redirects */
+    struct url url;      /* now, after redirects */
+    struct url next_url; /* of a redirect, until the request that met it is over; else zero */
     unsigned tries;
     unsigned redirects;
     bool cancelled;
@@ -61,7 +62,6 @@ struct haul_download {
     uint64_t ended_ns;
     struct haul_error error;
     char *memory;
-    size_t memory_bytes;
 };
 
 /* NULL: *error. The transfer waits in the limiter; one reference is the caller's. */
@@ -82,7 +82,7 @@ void transfer_end_cancelled(struct haul_engine *engine);
 enum transfer_verdict {
     TRANSFER_FETCH,  /* the whole body is wanted, from its beginning */
     TRANSFER_RESUME, /* the body continues what is stored */
-    TRANSFER_DROP    /* the body is of no use; error or url are set */
+    TRANSFER_DROP    /* the body is of no use; error or next_url is set */
 };
 enum transfer_verdict transfer_judge(struct haul_download *transfer,
                                      const struct response *response);

@@ -158,6 +158,8 @@ static void continue_handshake(struct connection *connection)
     struct haul_error error = fine;
     enum tls_progress progress = tls_handshake(connection->tls, &error);
 
+    if (tls_input_left(connection->tls) == 0)
+        give_cipher(connection);
     flush_tls(connection);
     switch (progress) {
     case TLS_OK:

@@ -14,7 +14,7 @@
  */
 #include "net/exchange.h"
 
-#include <errno.h>
+#include <string.h>
 
 enum { CHUNK_ROOM_MIN = 16 * 1024 };
 
@@ -55,13 +55,38 @@ static void exchange_end(struct exchange *exchange, bool reusable, const struct 
 
 static bool lend_chunk(struct exchange *exchange);
 
-/* What was received before it broke is body all the same, and can be resumed from. */
+/* What has come of a body before its end is body all the same, and can be resumed from. The chunk
+ * itself may still be the kernel's to write to: then its bytes are copied. False: the user has
+ * ended the exchange. */
+static bool lend_rest(struct exchange *exchange)
+{
+    struct chunk *chunk = exchange->chunk;
+
+    if (exchange->state != EXCHANGE_BODY || !chunk || chunk->len == exchange->body_from)
+        return true;
+    if (exchange->receiving) {
+        struct chunk *copy = buffers_take(exchange->buffers);
+
+        if (!copy)
+            return true;
+        memcpy(copy->data, chunk->data, chunk->len);
+        copy->len = chunk->len;
+        exchange->chunk = copy;
+        exchange->receiving = false;
+    }
+    return lend_chunk(exchange);
+}
+
 static void exchange_break(struct exchange *exchange, const struct haul_error *error)
 {
-    if (exchange->state == EXCHANGE_BODY && exchange->chunk && !exchange->receiving &&
-        !lend_chunk(exchange))
-        return;
-    exchange_end(exchange, false, error);
+    if (lend_rest(exchange))
+        exchange_end(exchange, false, error);
+}
+
+void exchange_stop(struct exchange *exchange)
+{
+    if (lend_rest(exchange))
+        exchange_abort(exchange);
 }
 
 /* --- the body -------------------------------------------------------------------------------- */

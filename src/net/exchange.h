@@ -71,6 +71,8 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
 void exchange_read_body(struct exchange *exchange);
 /* Gives up: closes the connection; user.ended is not called. Allowed in every state. */
 void exchange_abort(struct exchange *exchange);
+/* The same, but what has come of the body is lent to the user before. */
+void exchange_stop(struct exchange *exchange);
 void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk);
 
 #endif

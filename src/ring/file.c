@@ -16,6 +16,8 @@
 
 #include "ring/internal.h"
 
+enum { CLAIM_TRIES = 16 };
+
 static int answer(int res)
 {
     return res < 0 ? -errno : res;
@@ -90,7 +92,7 @@ static bool is_named(const struct stat *opened, int directory, const char *name)
            opened->st_ino == named.st_ino && opened->st_dev == named.st_dev;
 }
 
-static int lock_file(int fd, int directory, const char *name, enum ring_claim claim)
+static int lock_file(int fd, int directory, const char *name)
 {
     struct stat status;
 
@@ -100,26 +102,26 @@ static int lock_file(int fd, int directory, const char *name, enum ring_claim cl
         return -errno;
     if (!S_ISREG(status.st_mode))
         return -EEXIST; /* a FIFO or a device that somebody put there */
-    if (!is_named(&status, directory, name))
-        return -ESTALE;
-    if (claim == RING_CLAIM_NEW && status.st_size > 0 && ftruncate(fd, 0) < 0)
-        return -errno;
-    return fd;
+    return is_named(&status, directory, name) ? fd : -ESTALE;
 }
 
 static int claim_file(int directory, const char *name, enum ring_claim claim)
 {
-    int fd, res;
+    int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int res = -ESTALE;
 
-    do {
-        fd = openat(directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (claim == RING_CLAIM_NEW)
+        flags |= O_EXCL;
+    for (int try = 0; try < CLAIM_TRIES && (res == -ESTALE || res == -EINTR); try++) {
+        int fd = openat(directory, name, flags, 0666);
+
         if (fd < 0)
-            return -errno;
-        res = lock_file(fd, directory, name, claim);
+            return errno == EEXIST && claim == RING_CLAIM_NEW ? -EBUSY : -errno;
+        res = lock_file(fd, directory, name);
         if (res < 0)
             close(fd);
-    } while (res == -ESTALE || res == -EINTR);
-    return res;
+    }
+    return res == -ESTALE ? -EBUSY : res;
 }
 
 void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
@@ -138,7 +140,8 @@ static int link_then_unlink(int directory, const char *from, const char *to)
 {
     if (linkat(directory, from, directory, to, 0) < 0)
         return -errno;
-    return answer(unlinkat(directory, from, 0));
+    (void)unlinkat(directory, from, 0); /* the file has its name, whatever becomes of the old one */
+    return 0;
 }
 
 /* The last resort, for file systems without hard links (FAT): a race is possible, but only with a
@@ -178,13 +181,14 @@ void ring_exists(struct ring *ring, struct op *op, int directory, const char *na
     op_ready(ring, op, res == 0 ? 1 : res == -ENOENT ? 0 : res);
 }
 
-void ring_file_size(struct ring *ring, struct op *op, int fd, struct ring_size *size)
+void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *facts)
 {
     struct stat status;
     int res = answer(fstat(fd, &status));
 
     if (res == 0)
-        size->bytes = (uint64_t)status.st_size;
+        *facts = (struct ring_facts){.bytes = (uint64_t)status.st_size,
+                                     .own = status.st_uid == geteuid()};
     op_ready(ring, op, res);
 }
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -198,6 +199,14 @@ size_t ring_busy(const struct ring *ring)
 
 /* --- ops ------------------------------------------------------------------------------------- */
 
+size_t ring_descriptors_max(const struct ring *ring)
+{
+    struct rlimit files;
+
+    (void)ring;
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 1024;
+}
+
 void op_init(struct op *op, void (*done)(struct op *op, int res), struct ref *owner)
 {
     *op = (struct op){.done = done, .owner = owner};
@@ -301,6 +310,7 @@ static void start(struct ring *ring, struct op *op, uint8_t code, int fd)
     op->code = code;
     op->fd = fd;
     op->moved = 0;
+    op->cancelled = false;
     push(ring, op);
 }
 
@@ -333,7 +343,7 @@ static bool go_on(struct ring *ring, struct op *op, int res)
     op->polling = false;
     if (op->code == IORING_OP_RECV && res > 0)
         VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)res);
-    if (!op->whole)
+    if (!op->whole || op->cancelled)
         return false;
     if (res == -EAGAIN && op->offset == UINT64_MAX) {
         wait_for_room(ring, op);
@@ -356,7 +366,7 @@ static void op_answered(struct ring *ring, struct op *op, int res)
     if (res == 0 && op->code == IORING_OP_WRITE)
         res = -ENOSPC; /* POSIX lets a write move nothing only when there is no room */
     if (res > 0 && op->whole)
-        res = (int)op->moved;
+        res = op->moved == op->len ? (int)op->len : -ECANCELED; /* all, or an error */
     op_end(ring, op, res);
 }
 
@@ -365,8 +375,8 @@ void ring_cancel(struct ring *ring, struct op *op)
     struct io_uring_sqe *sqe;
 
     if (op->state != OP_KERNEL)
-        return;        /* its completion is on the way, or a helper can't be stopped */
-    op->whole = false; /* not to be taken up again */
+        return; /* its completion is on the way, or a helper can't be stopped */
+    op->cancelled = true;
     sqe = next_sqe(ring);
     io_uring_prep_cancel(sqe, op, 0);
     io_uring_sqe_set_data64(sqe, 0);
@@ -465,6 +475,10 @@ int ring_turn(struct ring *ring, uint64_t until_ns)
             until_ns = 0;
         res = wait_for_completions(ring, next_ns < until_ns ? next_ns : until_ns);
     }
+    /* A timer is about to fire: what came in the meantime must be seen first, also when the process
+     * was stopped for long. */
+    if (res == 0 && wheel_next_ns(&ring->wheel) <= ring->now_ns)
+        (void)io_uring_get_events(&ring->uring);
     count = res == 0 ? collect(ring) : 0;
     for (unsigned i = 0; i < count; i++)
         op_answered(ring, ring->batch[i].op, ring->batch[i].res);

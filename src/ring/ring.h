@@ -45,7 +45,8 @@ struct op {
     int res;
     uint8_t code; /* of the SQE; all of the buffer must be moved where `whole` is set */
     bool whole;
-    bool polling; /* the SQE is a poll that comes before the request is tried again */
+    bool cancelled; /* not to be taken up again */
+    bool polling;   /* the SQE is a poll that comes before the request is tried again */
     void *data;
     size_t len;
     size_t moved;
@@ -76,6 +77,9 @@ void ring_wake(struct ring *ring);
 size_t ring_busy(const struct ring *ring);
 /* "defer-taskrun single-issuer ...": what is in use, for the log. Static storage of the ring. */
 const char *ring_features(const struct ring *ring);
+
+/* How many descriptors this process may have open (getrlimit(2)). */
+size_t ring_descriptors_max(const struct ring *ring);
 
 /* Monotonic, read once a turn and by ring_read_clock(); and seconds since 1970. */
 void ring_read_clock(struct ring *ring);
@@ -115,13 +119,14 @@ void ring_close(struct ring *ring, int fd);
 void ring_open_directory(struct ring *ring, struct op *op, const char *path, bool make);
 
 enum ring_claim {
-    RING_CLAIM_NEW,  /* what is there under this name is emptied */
-    RING_CLAIM_KEEP, /* what is there is kept */
+    RING_CLAIM_NEW,  /* nothing may be there under this name */
+    RING_CLAIM_KEEP, /* what is there is taken as it is */
 };
 /*
  * Opens a regular file for reading and writing, created if need be, and locks it (flock(2)) for as
  * long as it is open, such that whoever holds it is alone and the name is its. -EBUSY: somebody
- * else does. -ELOOP, -EISDIR ...: something else stands there.
+ * else does, or something has come to be there (NEW). -ELOOP, -EISDIR ...: something else stands
+ * there.
  */
 void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
                 enum ring_claim claim);
@@ -137,11 +142,12 @@ void ring_rename(struct ring *ring, struct op *op, int directory, const char *fr
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name);
 /* res: 1 there is something under that name (a dangling link too), 0 there is nothing. */
 void ring_exists(struct ring *ring, struct op *op, int directory, const char *name);
-/* Size of a regular file that is open. */
-struct ring_size {
+struct ring_facts {
     uint64_t bytes;
+    bool own; /* belongs to the user whom this process acts for */
 };
-void ring_file_size(struct ring *ring, struct op *op, int fd, struct ring_size *size);
+/* Of an open file. */
+void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *facts);
 /* Extended attributes of an open file; get: res is the length, -ENODATA if there is none. */
 void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
                         size_t len);

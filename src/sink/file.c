@@ -56,7 +56,7 @@ struct sink_file {
     bool described;             /* the temporary file has an attribute that is true */
     struct sink_write *current; /* adopted: under way */
     struct sink_write *next;    /* adopted: behind it; there are two chunks, so one at most */
-    struct ring_size size;
+    struct ring_facts facts;
     struct text attribute;
     char attribute_read[ATTRIBUTE_BYTES_MAX];
 };
@@ -182,7 +182,7 @@ static bool read_attribute(struct sink_file *file, struct span text)
 
     if (!span_equal(version, SPAN("1")) || !span_to_u64(bytes_text, &bytes) ||
         !span_to_u64(total_text, &total) || !span_equal(url, span_of(file->url)) || text.len == 0 ||
-        bytes == 0 || bytes > file->size.bytes)
+        bytes == 0 || bytes > file->facts.bytes)
         return false;
     text_add(&file->sink.validator, text);
     file->sink.have_bytes = bytes;
@@ -198,7 +198,7 @@ static void attribute_got(struct op *op, int res)
     sink_step_end(&file->sink, &fine);
 }
 
-static void size_got(struct op *op, int res)
+static void looked_at(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
@@ -227,10 +227,10 @@ static void partial_claimed(struct op *op, int res)
         return;
     }
     file->fd = res;
-    ring_file_size(file->sink.ring, step(file, size_got), file->fd, &file->size);
+    ring_facts(file->sink.ring, step(file, looked_at), file->fd, &file->facts);
 }
 
-static void adopted_size_got(struct op *op, int res)
+static void adopted_looked_at(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
@@ -239,7 +239,7 @@ static void adopted_size_got(struct op *op, int res)
         return;
     }
     file->adopted = true;
-    file->sink.have_bytes = file->size.bytes;
+    file->sink.have_bytes = file->facts.bytes;
     file->sink.foreign = true;
     sink_step_end(&file->sink, &fine);
 }
@@ -255,7 +255,7 @@ static void adoptable_claimed(struct op *op, int res)
 
     if (res >= 0) {
         file->fd = res;
-        ring_file_size(file->sink.ring, step(file, adopted_size_got), file->fd, &file->size);
+        ring_facts(file->sink.ring, step(file, adopted_looked_at), file->fd, &file->facts);
     } else if (res == -EBUSY) {
         fail_claim(file, res);
     } else if (!file->auto_renaming) {

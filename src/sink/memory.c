@@ -104,12 +104,11 @@ struct sink *sink_memory_create(struct ring *ring, uint64_t bytes_max)
     return &memory->sink;
 }
 
-char *sink_memory_take(struct sink *sink, size_t *len)
+char *sink_memory_take(struct sink *sink)
 {
     struct sink_memory *memory = memory_of(sink);
     char *data = memory->data;
 
-    *len = memory->len;
     memory->data = NULL;
     memory->len = 0;
     memory->capacity = 0;

@@ -97,8 +97,8 @@ void sink_release(struct sink *sink);
 struct sink *sink_discard_create(struct ring *ring);
 struct sink *sink_stream_create(struct ring *ring, int fd);
 struct sink *sink_memory_create(struct ring *ring, uint64_t bytes_max);
-/* The bytes; the caller's from now on, to be freed. NULL if there are none. */
-char *sink_memory_take(struct sink *sink, size_t *len);
+/* The bytes, as many as were written; the caller's from now on, to be freed. NULL: none were. */
+char *sink_memory_take(struct sink *sink);
 
 struct directories;
 

@@ -58,8 +58,13 @@ class Halting:
         exchange.close()
 
 
-def wait_for_data(haul, path, size=1):
-    haul.wait_until(lambda: path.exists() and path.stat().st_size >= size, f"{path.name} has {size} bytes")
+def temporary_files(directory):
+    return sorted(directory.glob("*.haul"))
+
+
+def wait_for_data(haul, directory, size=1):
+    """Until there is a temporary file of this size."""
+    haul.wait_until(lambda: any(path.stat().st_size >= size for path in temporary_files(directory)), f"{size} bytes")
 
 
 # Trouble with the disk.
@@ -172,31 +177,49 @@ def test_name_of_a_directory_is_taken(origin, target):
     assert run("--auto-file-renaming=false", "-d", target, origin.url("/bytes/5")).status == 13
 
 
+@pytest.fixture
+def killed(origin, tmp_path):
+    """A temporary file, as a process that was killed leaves it, and the URL that it is of."""
+    halting = Halting(origin)
+    directory = tmp_path / "killed"
+    with Haul("-d", directory, halting.url()) as haul:
+        wait_for_data(haul, directory)
+        haul.signal(signal.SIGKILL)
+        haul.finish(killed_by=(signal.SIGKILL,))
+    return temporary_files(directory)[0], halting.url()
+
+
 @pytest.mark.parametrize("kind", ("fifo", "link", "directory"))
-def test_temporary_name_that_is_no_file(origin, tmp_path, kind):
+def test_temporary_name_that_is_no_file(killed, tmp_path, kind):
     """It is neither opened through, nor waited for, nor removed."""
-    directory = tmp_path / "directory"
-    directory.mkdir()
-    temporary = directory / "5.haul"
+    temporary, url = killed
+    temporary.unlink()
     if kind == "fifo":
         os.mkfifo(temporary)
     elif kind == "link":
         temporary.symlink_to(tmp_path / "elsewhere")
     else:
         temporary.mkdir()
-    ended = run("-m", 1, "-d", directory, origin.url("/bytes/5"), timeout=10)
+    ended = run("-m", 1, "-d", temporary.parent, url, timeout=10)
     assert ended.status == 16
-    assert "5.haul" in ended.stderr
-    assert os.listdir(directory) == ["5.haul"]
+    assert temporary.name in ended.stderr
+    assert list(temporary.parent.iterdir()) == [temporary]
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_temporary_file_that_cannot_be_resumed_is_begun_anew(origin, target):
-    """As a crash leaves it: without a description that says what in it is good."""
-    (target / "5.haul").write_bytes(b"something old and long")
-    run_good("-d", target, origin.url("/bytes/5"))
-    check_files(target, {"5": body_bytes(5)})
-    assert origin.requests[0].header("range") is None
+def test_temporary_file_of_a_crash_is_begun_anew(killed, origin):
+    """Nothing says what in it is good."""
+    temporary, url = killed
+    run_good("-d", temporary.parent, url)
+    check_files(temporary.parent, {str(SIZE): body_bytes(SIZE)})
+    assert origin.requests[1].header("range") is None
+
+
+def test_published_name_never_looks_like_a_temporary_one(origin, target):
+    """What a server names so must not be taken for a partial file by a later run."""
+    origin.on("/x.01234567.haul")(lambda exchange: Response(200, [], b"ok"))
+    run_good("-d", target, origin.url("/x.01234567.haul"))
+    check_files(target, {"x.01234567.haul_": b"ok"})
 
 
 def test_long_name_leaves_room_for_the_temporary_one(origin, target):
@@ -212,7 +235,7 @@ def test_long_name_leaves_room_for_the_temporary_one(origin, target):
 def test_second_process_leaves_the_file_to_the_first(origin, target):
     halting = Halting(origin)
     with Haul("-d", target, halting.url()) as first:
-        wait_for_data(first, target / f"{SIZE}.haul")
+        wait_for_data(first, target)
         second = run("-d", target, halting.url())
         assert second.status == 11
         assert "another process" in second.stderr
@@ -240,7 +263,7 @@ def test_many_processes_on_one_directory(origin, target):
 def test_name_that_is_taken_meanwhile(origin, target):
     halting = Halting(origin)
     with Haul("-d", target, halting.url()) as haul:
-        wait_for_data(haul, target / f"{SIZE}.haul")
+        wait_for_data(haul, target)
         (target / str(SIZE)).write_bytes(b"mine")
         halting.go_on.set()
         assert haul.finish().status == 0
@@ -254,7 +277,7 @@ def test_name_that_is_taken_meanwhile(origin, target):
 def test_killed_process_leaves_nothing_under_the_final_name(origin, target, etag):
     halting = Halting(origin)
     with Haul("-d", target, halting.url(query=etag)) as haul:
-        wait_for_data(haul, target / f"{SIZE}.haul")
+        wait_for_data(haul, target)
         haul.signal(signal.SIGKILL)
         haul.finish(killed_by=(signal.SIGKILL,))
     assert not (target / str(SIZE)).exists()
@@ -266,7 +289,7 @@ def test_interrupted_download_goes_on_in_the_next_run(origin, target):
     halting = Halting(origin)
     url = halting.url(query="?etag=x")
     interrupt(target, url)
-    assert tree(target) == [f"{SIZE}.haul"]
+    assert tree(target) == [path.name for path in temporary_files(target)]
     ended = run_good("-d", target, url)
     check_files(target, {str(SIZE): body_bytes(SIZE)})
     request = origin.requests[1]
@@ -292,7 +315,7 @@ def test_interrupt_keeps_also_the_little_that_has_come(origin, target):
 def interrupt(target, url, number=signal.SIGINT):
     """Starts a download and interrupts it when there is something to keep."""
     with Haul("-d", target, url) as haul:
-        wait_for_data(haul, target / f"{SIZE}.haul", SIZE // 4)
+        wait_for_data(haul, target, SIZE // 4)
         haul.signal(number)
         ended = haul.finish(10)
     assert ended.status == 7
@@ -362,19 +385,21 @@ def test_changed_file_is_fetched_anew(origin, target):
     assert origin.requests[1].header("if-range") == '"old"'
 
 
-def test_partial_file_of_another_url_is_not_taken_up(origin, target):
+def test_partial_file_of_another_url_is_left_alone(origin, target):
     halting = Halting(origin)
     interrupt(target, halting.url(query="?etag=x"))
     run_good("-d", target, halting.url(query="?etag=x&seed=1"))
-    check_files(target, {str(SIZE): body_bytes(SIZE, 1)})
     assert origin.requests[1].header("range") is None
+    run_good("-d", target, halting.url(query="?etag=x"))
+    assert origin.requests[2].header("range")
+    check_files(target, {str(SIZE): body_bytes(SIZE, 1), f"{SIZE}.1": body_bytes(SIZE)})
 
 
 @pytest.mark.parametrize("etag", ("", "?etag=W/%22x%22"))
 def test_interrupted_download_without_a_strong_validator_is_not_kept(origin, target, etag):
     halting = Halting(origin, fields=[("ETag", 'W/"x"')] if etag else [])
     with Haul("-d", target, halting.url()) as haul:
-        wait_for_data(haul, target / f"{SIZE}.haul")
+        wait_for_data(haul, target)
         haul.signal(signal.SIGINT)
         assert haul.finish(10).status == 7
     check_files(target, {})
@@ -383,7 +408,7 @@ def test_interrupted_download_without_a_strong_validator_is_not_kept(origin, tar
 def test_second_interrupt_leaves_at_once(origin, tmp_path):
     halting = Halting(origin)
     with Haul("-d", tmp_path, halting.url()) as haul:
-        wait_for_data(haul, tmp_path / f"{SIZE}.haul")
+        wait_for_data(haul, tmp_path)
         haul.signal(signal.SIGSTOP)
         haul.signal(signal.SIGINT)  # both are there before it gets to do anything about the first
         haul.signal(signal.SIGTERM)
