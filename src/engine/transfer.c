@@ -108,8 +108,7 @@ static void abandoned(void *context, const struct haul_error *error)
 /* Decides over what the sink has: it is published if whole, and else kept if it can be resumed. */
 static void close_sink(struct haul_download *transfer)
 {
-    struct sink_version version = {.url = transfer->shown_url,
-                                   .validator = text_span(&transfer->validator),
+    struct sink_version version = {.validator = text_span(&transfer->validator),
                                    .total = transfer->total};
 
     transfer->state = TRANSFER_ENDING;

@@ -302,7 +302,7 @@ void connection_receive(struct connection *connection, struct chunk *chunk, stru
     if (!connection->tls)
         ring_recv(connection->ring, &connection->recv_op, connection->fd, chunk->data + chunk->len,
                   want - chunk->len);
-    else if (tls_input_left(connection->tls) > 0)
+    else if (tls_readable(connection->tls))
         decrypt_later(connection);
     else
         receive_more(connection);
@@ -312,7 +312,7 @@ void connection_await(struct connection *connection)
 {
     CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);
     connection->receiving = RECEIVING_AWAIT;
-    if (connection->tls && tls_input_left(connection->tls) > 0)
+    if (connection->tls && tls_readable(connection->tls))
         ring_later(connection->ring, &connection->recv_op);
     else
         ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);

@@ -155,8 +155,10 @@ static bool wants_lending(const struct exchange *exchange)
 {
     const struct chunk *chunk = exchange->chunk;
 
+    /* Where chunks are scarce, one that waits to be filled is better used by somebody else. */
     return chunk->size - chunk->len < CHUNK_ROOM_MIN ||
-           (exchange->eager && chunk->len > exchange->body_from);
+           ((exchange->eager || buffers_scarce(exchange->buffers)) &&
+            chunk->len > exchange->body_from);
 }
 
 static void take_body(struct exchange *exchange)
@@ -286,18 +288,8 @@ static void receive_into_chunk(struct exchange *exchange)
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
 
-static void chunk_available(struct buffers_waiter *waiter)
+static void receive_with_chunk(struct exchange *exchange)
 {
-    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
-
-    exchange->heard_ns = ring_now_ns(exchange->ring); /* the wait was ours, not the server's */
-    receive(exchange);
-}
-
-static void receive(struct exchange *exchange)
-{
-    if (exchange->lent == EXCHANGE_CHUNKS_MAX)
-        return; /* exchange_give_chunk() goes on */
     if (!exchange->chunk) {
         exchange->chunk = buffers_take(exchange->buffers);
         if (!exchange->chunk) {
@@ -310,12 +302,33 @@ static void receive(struct exchange *exchange)
     receive_into_chunk(exchange);
 }
 
+static void chunk_available(struct buffers_waiter *waiter)
+{
+    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+
+    exchange->heard_ns = ring_now_ns(exchange->ring); /* the wait was ours, not the server's */
+    receive_with_chunk(exchange);
+}
+
+static void receive(struct exchange *exchange)
+{
+    if (exchange->lent == EXCHANGE_CHUNKS_MAX)
+        return; /* exchange_give_chunk() goes on */
+    if (!exchange->chunk && buffers_scarce(exchange->buffers)) {
+        /* Without a chunk until there is something for it. */
+        exchange->receiving = true;
+        connection_await(exchange->connection);
+        return;
+    }
+    receive_with_chunk(exchange);
+}
+
 static void readable(void *context)
 {
     struct exchange *exchange = context;
 
     exchange->receiving = false;
-    receive(exchange);
+    receive_with_chunk(exchange);
 }
 
 void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk)
@@ -395,10 +408,5 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     connection->exchanges++;
     connection_send(connection, head);
     start_timer(exchange);
-    if (buffers_scarce(exchange->buffers)) {
-        exchange->receiving = true;
-        connection_await(connection);
-    } else {
-        receive(exchange);
-    }
+    receive(exchange);
 }

@@ -32,7 +32,7 @@
 
 #define ATTRIBUTE "user.haul.partial"
 
-enum { ATTRIBUTE_BYTES_MAX = 3072 };
+enum { ATTRIBUTE_BYTES_MAX = 3072, URL_HASH_BYTES = 33 };
 
 struct sink_file {
     struct sink sink;
@@ -171,17 +171,29 @@ static struct span next_line(struct span *rest)
     return span_cut(rest, '\n');
 }
 
-/* "1\nBYTES\nTOTAL\nURL\nVALIDATOR": whether it describes this URL's file. */
+/* The URL itself may hold a signature, and be long. */
+static void hash_url(const struct sink_file *file, char hash[URL_HASH_BYTES])
+{
+    struct span url = span_of(file->url);
+
+    snprintf(hash, URL_HASH_BYTES, "%016llx%016llx", (unsigned long long)span_hash(url, 1),
+             (unsigned long long)span_hash(url, 2));
+}
+
+/* "1\nBYTES\nTOTAL\nHASH OF THE URL\nVALIDATOR": whether it describes this URL's file. */
 static bool read_attribute(struct sink_file *file, struct span text)
 {
     struct span version = next_line(&text);
     struct span bytes_text = next_line(&text);
     struct span total_text = next_line(&text);
     struct span url = next_line(&text);
+    char hash[URL_HASH_BYTES];
     uint64_t bytes, total;
 
+    hash_url(file, hash);
+
     if (!span_equal(version, SPAN("1")) || !span_to_u64(bytes_text, &bytes) ||
-        !span_to_u64(total_text, &total) || !span_equal(url, span_of(file->url)) || text.len == 0 ||
+        !span_to_u64(total_text, &total) || !span_equal(url, span_of(hash)) || text.len == 0 ||
         bytes == 0 || bytes > file->facts.bytes)
         return false;
     text_add(&file->sink.validator, text);
@@ -449,7 +461,7 @@ static void close_file(struct sink_file *file)
 static void set_path(struct sink_file *file)
 {
     text_add(&file->sink.path, span_of(file->directory_path));
-    if (file->sink.path.data[file->sink.path.len - 1] != '/')
+    if (strcmp(file->directory_path, "/") != 0)
         text_add_char(&file->sink.path, '/');
     text_add(&file->sink.path, text_span(&file->sink.name));
 }
@@ -555,11 +567,14 @@ static void kept_cut(struct op *op, int res)
 
 static bool write_attribute(struct sink_file *file, uint64_t bytes, const struct sink_version *keep)
 {
+    char hash[URL_HASH_BYTES];
+
     if (!keep || keep->validator.len == 0 || bytes == 0)
         return false;
+    hash_url(file, hash);
     text_clear(&file->attribute);
     text_printf(&file->attribute, "1\n%llu\n%llu\n%s\n", (unsigned long long)bytes,
-                (unsigned long long)keep->total, keep->url);
+                (unsigned long long)keep->total, hash);
     text_add(&file->attribute, keep->validator);
     return !file->attribute.failed && file->attribute.len <= ATTRIBUTE_BYTES_MAX;
 }

@@ -38,7 +38,6 @@ struct sink_write {
 
 /* What makes sure that bytes fetched later belong to the same version of the resource. */
 struct sink_version {
-    const char *url;       /* as asked for */
     struct span validator; /* strong ETag or Last-Modified (RFC 9110 13.1.5); empty: none */
     uint64_t total;        /* UINT64_MAX: unknown */
 };

@@ -69,7 +69,7 @@ static void stream_write(struct sink *sink, struct sink_write *write)
 
 static void stream_open(struct sink *sink, bool resume)
 {
-    if (resume || stream_of(sink)->written == 0) {
+    if (stream_of(sink)->written == (resume ? sink->have_bytes : 0)) {
         sink_step_later(sink);
         return;
     }

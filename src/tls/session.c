@@ -377,9 +377,13 @@ void tls_input(struct tls_session *session, const char *data, size_t len)
 
 size_t tls_input_left(const struct tls_session *session)
 {
-    size_t plain = session->state == SESSION_OPEN ? (size_t)wolfSSL_pending(session->ssl) : 0;
+    return session->input_len;
+}
 
-    return session->input_len + plain;
+bool tls_readable(const struct tls_session *session)
+{
+    return session->input_len > 0 || session->state != SESSION_OPEN ||
+           wolfSSL_pending(session->ssl) > 0;
 }
 
 enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
@@ -404,14 +408,16 @@ enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, 
         reason = wolfSSL_get_error(session->ssl, result);
         if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
             break;
-        /* What came before the end is handed out first; wolfSSL will say the same again. */
+        /* What came before the end is handed out first; the state tells the end the next time. */
+        if (reason == WOLFSSL_ERROR_ZERO_RETURN) {
+            session->state = SESSION_PEER_CLOSED;
+            session->input_len = 0;
+        } else {
+            (void)fail(session, reason);
+        }
         if (*got > 0)
-            break;
-        if (reason != WOLFSSL_ERROR_ZERO_RETURN)
-            return fail(session, reason);
-        session->state = SESSION_PEER_CLOSED;
-        session->input_len = 0;
-        return TLS_CLOSED;
+            return TLS_OK;
+        return session->state == SESSION_PEER_CLOSED ? TLS_CLOSED : TLS_BAD;
     }
     return *got > 0 ? TLS_OK : TLS_WANT_INPUT;
 }

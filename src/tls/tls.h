@@ -44,9 +44,10 @@ void tls_session_destroy(struct tls_session *session); /* NULL is allowed */
 enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *error);
 /* Lends ciphertext to the session until tls_input_left() is 0: to be called only then. */
 void tls_input(struct tls_session *session, const char *data, size_t len);
-/* What the session holds for tls_read(): lent ciphertext, and plaintext of a record that did not
- * fit into the caller's buffer. While it is not 0, the peer may have nothing more to send. */
 size_t tls_input_left(const struct tls_session *session);
+/* Whether tls_read() has something to tell without more input: lent ciphertext, plaintext of a
+ * record that did not fit into the caller's buffer, or the end. */
+bool tls_readable(const struct tls_session *session);
 /* Plaintext into the caller's buffer: as much as the input gives and `len` holds, *got bytes.
  * TLS_OK: *got > 0. */
 enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,

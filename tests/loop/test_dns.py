@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from haul import FullListener, Namespace, check_files, run, run_list
+from haul import PATIENCE, FullListener, Namespace, check_files, run, run_list
 from origin import Origin, body_bytes
 
 pytestmark = pytest.mark.skipif(not shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin"), reason="no dnsmasq")
@@ -87,7 +87,7 @@ def test_dead_ipv6_that_refuses(network, inner, target):
     origin = inner("127.0.0.1")
     ended = run("-m", 1, "-d", target, origin.url("/bytes/5", host="both.haul.test"), prefix=network.prefix)
     assert ended.status == 0, ended.stderr
-    assert ended.seconds < 1
+    assert ended.seconds < 1 * PATIENCE
     check_files(target, {"5": body_bytes(5)})
 
 
@@ -97,7 +97,7 @@ def test_dead_ipv6_that_swallows(network, inner, target):
     with network.call(FullListener, "::1", origin.port):
         ended = run("-m", 1, "-d", target, origin.url("/bytes/5", host="both.haul.test"), prefix=network.prefix)
     assert ended.status == 0, ended.stderr
-    assert ended.seconds < 1
+    assert ended.seconds < 1 * PATIENCE
     check_files(target, {"5": body_bytes(5)})
 
 
@@ -119,7 +119,7 @@ def test_unknown_name(network, target, host):
     ended = run("-d", target, f"http://{host}/", prefix=network.prefix)
     assert ended.status == 19
     assert host in ended.stderr and "no such name" in ended.stderr
-    assert ended.seconds < 5
+    assert ended.seconds < 5 * PATIENCE
     check_files(target, {})
 
 
@@ -167,7 +167,7 @@ def test_name_server_that_does_not_answer(target, tmp_path):
         ended = run("--connect-timeout=1", "-m", 1, "-d", target, "http://some.haul.test/", prefix=network.prefix)
     assert ended.status in (2, 19)
     assert "some.haul.test" in ended.stderr
-    assert 1 <= ended.seconds < 5
+    assert 1 <= ended.seconds < 5 * PATIENCE
     check_files(target, {})
 
 
@@ -177,7 +177,7 @@ def test_name_server_that_is_not_there(target, tmp_path):
                     prefix=network.prefix)
     assert ended.status == 19
     assert "some.haul.test" in ended.stderr and "(2 tries)" in ended.stderr
-    assert ended.seconds < 10
+    assert ended.seconds < 10 * PATIENCE
     check_files(target, {})
 
 

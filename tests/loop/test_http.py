@@ -267,7 +267,7 @@ def test_redirects_wait_for_their_turn_at_the_other_host(origin, second_origin, 
     ended = run_list(tmp_path, lines, "-d", target, "-x", 2)
     assert ended.status == 0, ended.stderr
     assert len(second_origin.requests) == 8
-    assert second_origin.busy_max <= 2 and second_origin.open_max <= 2
+    assert second_origin.connections <= 2
 
 
 def test_redirect_into_nowhere_names_the_asked_url(origin, target):

@@ -9,7 +9,7 @@ from email.utils import formatdate
 
 import pytest
 
-from haul import BINARY, RELEASE, FullListener, check_files, run, run_good, run_list
+from haul import PATIENCE, RELEASE, FullListener, check_files, run, run_good, run_list
 from origin import Origin, Response, body_bytes
 
 # A clock is read on both sides, and others use the machine.
@@ -24,34 +24,14 @@ def distances(times):
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
-# At once.
-
-
-def test_a_hundred_requests_to_a_slow_server_at_once(slowserver, tmp_path):
-    """100 answers that take 3 s each are there after little more than 3 s."""
-    port = slowserver(3000)
-    lines = [f"http://127.0.0.1:{port}/{i}" for i in range(100)]
-    ended = run_list(tmp_path, lines, "-j", 100, "-x", 100, "--discard", binary=RELEASE or BINARY)
-    assert ended.status == 0, ended.stderr
-    assert 3 <= ended.seconds <= (3.2 if RELEASE else 6)
-
-
-def test_downloads_at_once_are_bounded(origin, second_origin, tmp_path):
-    lines = [server.url(f"/delay/0.1?{i}") for i in range(10) for server in (origin, second_origin)]
-    busy = Busy(origin, second_origin)
-    ended = run_list(tmp_path, lines, "-j", 5, "-x", 100, "--discard")
-    assert ended.status == 0, ended.stderr
-    assert busy.max == 5
-
-
 class Busy:
-    """Counts the exchanges of several origins together."""
+    """Counts what origins are at together. (Their own count falls only after a client has its answer.)"""
 
-    def __init__(self, *origins):
+    def __init__(self, *origins, path="/delay"):
         self.now = self.max = 0
         self._lock = threading.Lock()
         for origin in origins:
-            origin.handlers["/delay"] = self._counted(origin.handlers["/delay"])
+            origin.handlers[path] = self._counted(origin.handlers[path])
 
     def _counted(self, handler):
         def count(exchange):
@@ -59,7 +39,7 @@ class Busy:
                 self.now += 1
                 self.max = max(self.max, self.now)
             try:
-                return handler(exchange)
+                return handler(exchange)  # is sent after this
             finally:
                 with self._lock:
                     self.now -= 1
@@ -67,20 +47,46 @@ class Busy:
         return count
 
 
+# At once.
+
+
+def test_a_hundred_requests_to_a_slow_server_at_once(slowserver, tmp_path):
+    """100 answers that take 3 s each are there after little more than 3 s."""
+    port = slowserver(3000)
+    lines = [f"http://127.0.0.1:{port}/{i}" for i in range(100)]
+    ended = run_list(tmp_path, lines, "-j", 100, "-x", 100, "--discard", binary=RELEASE or None)
+    assert ended.status == 0, ended.stderr
+    assert 3 <= ended.seconds <= (3.2 if RELEASE else 6 * PATIENCE)
+
+
+def test_downloads_at_once_are_bounded(origin, second_origin, tmp_path):
+    busy = Busy(origin, second_origin)
+    lines = [server.url(f"/delay/0.1?{i}") for i in range(10) for server in (origin, second_origin)]
+    ended = run_list(tmp_path, lines, "-j", 5, "-x", 100, "--discard")
+    assert ended.status == 0, ended.stderr
+    assert busy.max == 5
+
+
 @pytest.mark.parametrize("bound", (1, 3))
 def test_connections_to_a_host_are_bounded_over_all_downloads(origin, second_origin, tmp_path, bound):
     lines = [server.url(f"/delay/0.05?{i}") for i in range(12) for server in (origin, second_origin)]
+    busy = [Busy(server) for server in (origin, second_origin)]
     ended = run_list(tmp_path, lines, "-j", 50, "-x", bound, "--discard")
     assert ended.status == 0, ended.stderr
-    for server in (origin, second_origin):
-        assert server.busy_max == bound
-        assert server.open_max == bound and server.connections == bound
+    assert [server.max for server in busy] == [bound, bound]
+    assert [server.connections for server in (origin, second_origin)] == [bound, bound]
 
 
 def test_connections_are_bounded_also_where_none_is_kept(origin, tmp_path):
-    ended = run_list(tmp_path, [origin.url(f"/no-keepalive?seed={i}") for i in range(30)], "-x", 2, "--discard")
+    @origin.on("/closing")
+    def closing(exchange):
+        exchange.sleep(0.01)
+        return Response(200, [("Connection", "close")], b"ok")
+
+    busy = Busy(origin, path="/closing")
+    ended = run_list(tmp_path, [origin.url(f"/closing/{i}") for i in range(30)], "-x", 2, "--discard")
     assert ended.status == 0, ended.stderr
-    assert origin.busy_max <= 2 and origin.connections == 30
+    assert busy.max == 2 and origin.connections == 30
 
 
 def test_a_host_gets_six_connections_at_most_by_default(origin, tmp_path):
@@ -230,7 +236,7 @@ def test_server_that_falls_silent(origin, target, path):
     ended = run("-t", 1, "-m", 1, "-d", target, origin.url(path))
     assert ended.status == 2
     assert "1 s" in ended.stderr and "--timeout" in ended.stderr
-    assert 1 <= ended.seconds < 4
+    assert 1 <= ended.seconds < 4 * PATIENCE
     check_files(target, {})
 
 
@@ -283,7 +289,7 @@ def test_host_that_does_not_answer(target):
         ended = run("--connect-timeout=1", "-m", 1, "-d", target, f"http://127.0.0.1:{listener.port}/")
     assert ended.status == 2
     assert f"127.0.0.1 port {listener.port}" in ended.stderr
-    assert 1 <= ended.seconds < 4
+    assert 1 <= ended.seconds < 4 * PATIENCE
 
 
 def test_server_that_is_silent_in_the_tls_handshake(target):
@@ -292,4 +298,4 @@ def test_server_that_is_silent_in_the_tls_handshake(target):
                     f"https://127.0.0.1:{listener.getsockname()[1]}/")
     assert ended.status == 2
     assert "TLS handshake" in ended.stderr
-    assert 1 <= ended.seconds < 4
+    assert 1 <= ended.seconds < 4 * PATIENCE

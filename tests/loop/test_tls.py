@@ -149,18 +149,24 @@ def test_trust_is_not_read_for_http(origin, target, tmp_path):
 # What else goes wrong.
 
 
-@pytest.mark.parametrize("versions", ((ssl.TLSVersion.TLSv1_2,) * 2, (ssl.TLSVersion.TLSv1_3,) * 2))
-@pytest.mark.parametrize("path", ("/until-close/100000", "/bytes/100000", "/chunked/100000"))
-def test_body_that_ends_in_good_order(certificates, target, versions, path):
-    with Origin(tls=key_pair(certificates), tls_versions=versions) as origin:
-        run_good("-d", target, f"--ca-certificate={certificates / 'ca.crt'}", origin.url(path))
-    check_files(target, {"100000": body_bytes(100000)})
+VERSIONS = {"1.2": (ssl.TLSVersion.TLSv1_2,) * 2, "1.3": (ssl.TLSVersion.TLSv1_3,) * 2}
 
 
-@pytest.mark.parametrize("versions", ((ssl.TLSVersion.TLSv1_2,) * 2, (ssl.TLSVersion.TLSv1_3,) * 2))
-def test_body_until_close_that_is_cut_off_is_a_failure(certificates, target, versions):
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("behaviour", ("until-close", "bytes", "chunked"))
+def test_body_that_ends_in_good_order(certificates, target, version, behaviour):
+    """However the records lie that hold its end, and the close_notify behind them."""
+    sizes = [*range(8), *(16384 * i + k for i in (1, 3, 16) for k in range(-2, 3)), 100_000, 1_000_000]
+    with Origin(tls=key_pair(certificates), tls_versions=VERSIONS[version]) as origin:
+        run_good("-m", 1, "-d", target, f"--ca-certificate={certificates / 'ca.crt'}",
+                 *(origin.url(f"/{behaviour}/{size}") for size in sizes))
+    check_files(target, {str(size): body_bytes(size) for size in sizes})
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_body_until_close_that_is_cut_off_is_a_failure(certificates, target, version):
     """Whoever sits on the way could end it anywhere by a FIN."""
-    with Origin(tls=key_pair(certificates), tls_versions=versions, tls_truncate=True) as origin:
+    with Origin(tls=key_pair(certificates), tls_versions=VERSIONS[version], tls_truncate=True) as origin:
         ended = run("-m", 2, "--retry-wait=0.1", "-d", target, f"--ca-certificate={certificates / 'ca.crt'}",
                     origin.url("/until-close/100000"))
         assert len(origin.requests) == 2
