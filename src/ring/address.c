@@ -33,7 +33,7 @@ bool address_parse(struct address *address, struct span host, uint16_t port)
     struct in6_addr v6;
     struct in_addr v4;
 
-    if (host.len >= sizeof(text))
+    if (host.len == 0 || host.len >= sizeof(text) || span_find(host, '\0') < host.len)
         return false;
     memcpy(text, host.data, host.len);
     text[host.len] = '\0';

@@ -304,13 +304,19 @@ static void push(struct ring *ring, struct op *op)
     io_uring_sqe_set_data(sqe, op);
 }
 
-static void start(struct ring *ring, struct op *op, uint8_t code, int fd)
+static void begin(struct ring *ring, struct op *op, uint8_t code, int fd)
 {
     op_begin(ring, op, OP_KERNEL);
     op->code = code;
     op->fd = fd;
+    op->whole = false;
     op->moved = 0;
     op->cancelled = false;
+}
+
+static void start(struct ring *ring, struct op *op, uint8_t code, int fd)
+{
+    begin(ring, op, code, fd);
     push(ring, op);
 }
 
@@ -321,8 +327,9 @@ static void start_transfer(struct ring *ring, struct op *op, uint8_t code, int f
     op->data = data;
     op->len = len;
     op->offset = offset;
+    begin(ring, op, code, fd);
     op->whole = whole;
-    start(ring, op, code, fd);
+    push(ring, op);
 }
 
 /* Standard output may have been made non-blocking by whoever shares it: then wait for room. */
@@ -343,17 +350,17 @@ static bool go_on(struct ring *ring, struct op *op, int res)
     op->polling = false;
     if (op->code == IORING_OP_RECV && res > 0)
         VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)res);
-    if (!op->whole || op->cancelled)
+    if (!op->whole)
+        return false;
+    if (res > 0 && !polled)
+        op->moved += (size_t)res;
+    if (op->cancelled || op->moved == op->len)
         return false;
     if (res == -EAGAIN && op->offset == UINT64_MAX) {
         wait_for_room(ring, op);
         return true;
     }
     if (res <= 0 && res != -EINTR)
-        return false;
-    if (res > 0 && !polled)
-        op->moved += (size_t)res;
-    if (op->moved == op->len)
         return false;
     push(ring, op);
     return true;

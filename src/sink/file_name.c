@@ -8,11 +8,13 @@ static const struct span suffix = {.data = ".haul", .len = 5};
 /* At most len bytes of the name, without half a character at the end. */
 static struct span cut(struct span name, size_t len)
 {
+    size_t at = len;
+
     if (name.len <= len)
         return name;
-    while (len > 0 && ((unsigned char)name.data[len] & 0xc0) == 0x80)
-        len--;
-    return span_sub(name, 0, len);
+    while (at > 0 && len - at < 3 && ((unsigned char)name.data[at] & 0xc0) == 0x80)
+        at--;
+    return span_sub(name, 0, at);
 }
 
 /* Where the extension begins: the last dot that is neither first nor far from the end. */
@@ -32,7 +34,7 @@ void file_name_numbered(struct text *text, struct span name, unsigned number)
 
     text_clear(text);
     if (number == 0) {
-        text_add(text, name);
+        text_add(text, cut(name, FILE_NAME_BYTES_MAX));
         return;
     }
     text_printf(&middle, ".%u", number);
@@ -68,10 +70,11 @@ static bool looks_partial(struct span name)
 void file_name_final(struct text *text, struct span name)
 {
     text_clear(text);
+    name = cut(name, FILE_NAME_BYTES_MAX);
     if (looks_partial(name)) {
         text_add(text, cut(name, FILE_NAME_BYTES_MAX - 1));
         text_add_char(text, '_');
     } else {
-        text_add(text, cut(name, FILE_NAME_BYTES_MAX));
+        text_add(text, name);
     }
 }

@@ -23,9 +23,9 @@ static void begin(struct list *head)
 }
 
 /* Both directions; want ends with -1. */
-static void assert_order(const struct list *head, const int *want)
+static void assert_order(struct list *head, const int *want)
 {
-    const struct list *node = head;
+    struct list *node = head;
     size_t count = 0;
 
     while (want[count] >= 0)
@@ -33,13 +33,13 @@ static void assert_order(const struct list *head, const int *want)
     for (size_t i = 0; i < count; i++) {
         node = node->next;
         assert_ptr_not_equal(node, head);
-        assert_int_equal(LIST_ITEM(node, const struct item, node)->number, want[i]);
+        assert_int_equal(LIST_ITEM(node, struct item, node)->number, want[i]);
     }
     assert_ptr_equal(node->next, head);
     node = head;
     for (size_t i = count; i-- > 0;) {
         node = node->prev;
-        assert_int_equal(LIST_ITEM(node, const struct item, node)->number, want[i]);
+        assert_int_equal(LIST_ITEM(node, struct item, node)->number, want[i]);
     }
     assert_ptr_equal(node->prev, head);
     assert_int_equal(list_is_linked(head), count > 0);
