@@ -171,6 +171,7 @@ struct haul_result {
     enum haul_status status;
     const char *error;     /* one sentence, "" if all went well */
     const char *url;       /* as asked for */
+    const char *shown_url; /* the same for people: without a login */
     const char *final_url; /* after redirects */
     const char *path; /* of the finished file, as asked for with directory and out; "" if none */
     const char *name; /* that the file has or would have had, "" if it was never known */
@@ -218,8 +219,8 @@ struct haul_stats {
 
 /* What an active download is at. */
 struct haul_progress {
-    const char *url;
-    const char *name; /* of the file; "" until it is known */
+    const char *shown_url; /* without a login */
+    const char *name;      /* of the file; "" until it is known */
     uint64_t bytes;
     uint64_t total; /* UINT64_MAX: unknown */
     uint64_t started_ns;

@@ -56,32 +56,6 @@ void format_duration(struct text *text, uint64_t seconds)
         text_printf(text, "%llud%02lluh", s / (24 * 3600), s / 3600 % 24);
 }
 
-void format_url(struct text *text, struct span url)
-{
-    struct span rest = url;
-    struct span scheme = span_cut(&rest, ':');
-    size_t end = 2;
-    size_t login = 0;
-
-    if (rest.len >= 2 && rest.data[0] == '/' && rest.data[1] == '/') {
-        for (; end < rest.len; end++) {
-            char c = rest.data[end];
-
-            if (c == '/' || c == '?' || c == '#' || c == '\\')
-                break;
-            if (c == '@')
-                login = end + 1;
-        }
-    }
-    if (login == 0) {
-        text_add_escaped(text, url);
-        return;
-    }
-    text_add_escaped(text, scheme);
-    text_printf(text, "://");
-    text_add_escaped(text, span_sub(rest, login, rest.len));
-}
-
 struct range {
     uint32_t first;
     uint32_t last;

@@ -15,8 +15,6 @@ void format_size(struct text *text, uint64_t bytes);
 void format_rate(struct text *text, uint64_t bytes_per_second);
 /* "0s", "59s", "1m05s", "1h02m", "3d04h". */
 void format_duration(struct text *text, uint64_t seconds);
-/* Control characters escaped, a login in it left out. */
-void format_url(struct text *text, struct span url);
 /* How many columns a terminal takes for valid UTF-8 without control characters; where terminals
  * differ, rather one too many. */
 size_t format_cells(struct span s);

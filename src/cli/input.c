@@ -37,6 +37,7 @@
 
 enum {
     LINE_BYTES_MAX = 64 * 1024, /* without the line end */
+    READS_MAX = 16,
     READ_BYTES = 64 * 1024,
     BUFFER_BYTES = LINE_BYTES_MAX + 2 + READ_BYTES
 };
@@ -475,6 +476,7 @@ enum haul_source_answer input_next(void *context, struct haul_request *request, 
     struct input *input = context;
     enum line_kind kind;
     struct span line;
+    int reads = 0;
 
     if (input->state == INPUT_ARGUMENTS && hand_out_argument(input, request))
         return HAUL_SOURCE_READY;
@@ -491,6 +493,10 @@ enum haul_source_answer input_next(void *context, struct haul_request *request, 
             if (held && hand_out_held(input, request, INPUT_ENDED))
                 return HAUL_SOURCE_READY;
             input->state = INPUT_ENDED;
+        } else if (reads++ == READS_MAX) {
+            /* Downloads must not wait for the end of a long stretch without any. */
+            *fd = input->wait_fd >= 0 ? input->wait_fd : input->fd;
+            return HAUL_SOURCE_WAIT;
         } else if (!fill(input)) {
             if (!goes_without_more(input)) {
                 *fd = input->wait_fd;

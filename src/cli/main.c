@@ -214,7 +214,7 @@ static void list_download(struct app *app, const struct haul_result *result)
 
     if (result->http_status == 0)
         return;
-    format_url(listing, span_of(result->final_url));
+    text_add_escaped(listing, span_of(result->final_url));
     text_printf(listing, "\t%d\t", result->http_status);
     if (result->status == HAUL_OK && result->total != UINT64_MAX)
         text_printf(listing, "%llu", (unsigned long long)result->total);

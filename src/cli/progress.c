@@ -323,7 +323,7 @@ void progress_add(struct progress *progress, const struct haul_progress *downloa
         return;
     }
     if (!has_name)
-        format_url(&url, span_of(download->url));
+        text_add_escaped(&url, span_of(download->shown_url));
     row.name = has_name ? span_of(download->name) : text_span(&url);
     progress_format_row(&progress->line, &row, line_columns(progress));
     text_free(&url);

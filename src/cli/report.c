@@ -215,7 +215,7 @@ static void report_done(struct report *report, const struct haul_result *result)
     if (result->path[0] != '\0')
         text_add_escaped(line, span_of(result->path));
     else
-        format_url(line, span_of(result->url));
+        text_add_escaped(line, span_of(result->shown_url));
     text_printf(line, " (");
     format_size(line, result->bytes);
     if (bytes_received(result) > 0 && result->duration_ns > 0) {
@@ -243,7 +243,7 @@ static void report_failed(struct report *report, const struct haul_result *resul
 
     text_printf(line, "failed: ");
     add_place(line, list, list_line);
-    format_url(line, span_of(result->url));
+    text_add_escaped(line, span_of(result->shown_url));
     text_printf(line, ": ");
     text_add_escaped(
         line, span_of(result->error[0] != '\0' ? result->error : haul_status_text(result->status)));
@@ -269,7 +269,7 @@ void report_result(struct report *report, const struct haul_result *result, cons
         /* Whoever has stopped the command knows; the summary counts them. */
         report->unfinished++;
         text_printf(&report->line, "unfinished: ");
-        format_url(&report->line, span_of(result->url));
+        text_add_escaped(&report->line, span_of(result->shown_url));
         if (!report->line.failed)
             report_log(report, HAUL_LOG_INFO, text_span(&report->line).data);
     } else {

@@ -366,6 +366,7 @@ void haul_download_result(const haul_download *download, struct haul_result *res
         .status = download->error.status,
         .error = download->error.status == HAUL_OK ? "" : download->error.text,
         .url = download->asked_url,
+        .shown_url = download->shown_url,
         .final_url = or_empty(download->url.text),
         .path = sink ? or_empty(sink->path.data) : "",
         .name = sink ? or_empty(sink->name.data) : "",
@@ -408,7 +409,7 @@ void haul_each_active(const haul_engine *engine,
     for (struct list *node = engine->active.next; node != &engine->active; node = node->next) {
         const struct haul_download *transfer = LIST_ITEM(node, struct haul_download, active_node);
         struct haul_progress progress = {
-            .url = transfer->asked_url,
+            .shown_url = transfer->shown_url,
             .name = transfer->sink ? or_empty(transfer->sink->name.data) : "",
             .bytes = transfer->received_bytes,
             .total = transfer->total,

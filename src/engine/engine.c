@@ -76,29 +76,28 @@ static void take_in(struct haul_engine *engine, const struct haul_request *reque
         transfer_refuse(engine, request, &error);
 }
 
-static void pull_source(struct haul_engine *engine)
+/* False: nothing has come, now or ever. */
+static bool pull_one(struct haul_engine *engine)
 {
-    size_t room = WAITING_MIN + 2 * (size_t)engine->options.public.downloads_max;
+    struct haul_request request;
+    int fd = -1;
 
-    while (!engine->source_ended && !engine->source_waits &&
-           limiter_waiting(engine->limiter) < room) {
-        struct haul_request request;
-        int fd = -1;
-
-        haul_request_init(&request, sizeof(request));
-        switch (engine->source.next(engine->source.context, &request, &fd)) {
-        case HAUL_SOURCE_READY:
-            take_in(engine, &request);
-            break;
-        case HAUL_SOURCE_WAIT:
-            engine->source_waits = true;
-            ring_poll(engine->ring, &engine->source_poll, fd, POLLIN);
-            break;
-        case HAUL_SOURCE_END:
-            engine->source_ended = true;
-            break;
-        }
+    if (engine->source_ended || engine->source_waits)
+        return false;
+    haul_request_init(&request, sizeof(request));
+    switch (engine->source.next(engine->source.context, &request, &fd)) {
+    case HAUL_SOURCE_READY:
+        take_in(engine, &request);
+        return true;
+    case HAUL_SOURCE_WAIT:
+        engine->source_waits = true;
+        ring_poll(engine->ring, &engine->source_poll, fd, POLLIN);
+        break;
+    case HAUL_SOURCE_END:
+        engine->source_ended = true;
+        break;
     }
+    return false;
 }
 
 static void source_last(struct ref *ref)
@@ -117,15 +116,29 @@ void haul_set_source(haul_engine *engine, const struct haul_source *source)
 
 /* --- scheduling ------------------------------------------------------------------------------ */
 
-void engine_schedule(struct haul_engine *engine)
+static void start_all(struct haul_engine *engine)
 {
-    struct limiter_item *item;
     uint64_t now = ring_now_ns(engine->ring);
+    struct limiter_item *item;
 
-    transfer_end_cancelled(engine);
-    pull_source(engine);
     while ((item = limiter_next(engine->limiter, now, ring_random(engine->ring))))
         transfer_start(CONTAINER_OF(item, struct haul_download, item));
+}
+
+void engine_schedule(struct haul_engine *engine)
+{
+    unsigned downloads_max = engine->options.public.downloads_max;
+    size_t room = WAITING_MIN + 2 * (size_t)downloads_max;
+    size_t room_max = room + WAITING_MAX;
+
+    transfer_end_cancelled(engine);
+    while (limiter_waiting(engine->limiter) < room && pull_one(engine))
+        ;
+    start_all(engine);
+    /* A list may name thousands of files of one host before the next host's first. */
+    while (limiter_active(engine->limiter) < downloads_max &&
+           limiter_waiting(engine->limiter) < room_max && pull_one(engine))
+        start_all(engine);
 }
 
 uint64_t engine_wake_ns(const struct haul_engine *engine)

@@ -425,6 +425,10 @@ static enum transfer_verdict judge_redirect(struct haul_download *transfer,
                     error.text);
     log_write(&transfer->engine->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->shown_url,
               transfer->next_url.text);
+    /* A login that was given for this origin holds for all of it. */
+    if (transfer->next_url.text && !transfer->next_url.login && transfer->url.login &&
+        url_same_origin(&transfer->next_url, &transfer->url))
+        (void)engine_copy_string(&transfer->next_url.login, transfer->url.login);
     return TRANSFER_DROP;
 }
 
@@ -502,6 +506,14 @@ enum transfer_verdict transfer_judge(struct haul_download *transfer,
 
 static bool copy_request(struct haul_download *transfer, const struct haul_request *request)
 {
+    struct text shown = {0};
+
+    url_show(span_of(request->url), &shown);
+    if (shown.failed || !engine_copy_string(&transfer->shown_url, text_span(&shown).data)) {
+        text_free(&shown);
+        return false;
+    }
+    text_free(&shown);
     transfer->kind = request->sink;
     transfer->fd = request->fd;
     transfer->bytes_max = request->bytes_max ? request->bytes_max : MEMORY_BYTES_MAX;
@@ -526,6 +538,13 @@ static bool check_out(const char *out, struct haul_error *error)
         name = span_cut(&rest, '/');
         if (span_equal(name, SPAN("..")) || name.len > FILE_NAME_BYTES_MAX)
             break;
+    }
+    if (out[0] == '/') {
+        error_set(error, HAUL_BAD_OPTION, 0,
+                  "out=%s begins with a slash, but is taken as relative to the directory: name "
+                  "that with -d (dir=)",
+                  out);
+        return false;
     }
     if (name.len > 0 && name.len <= FILE_NAME_BYTES_MAX && out[strlen(out) - 1] != '/' &&
         !span_equal(name, SPAN("..")) && !span_equal(name, SPAN(".")))
@@ -593,8 +612,7 @@ struct haul_download *transfer_create(struct haul_engine *engine,
     }
     origin = url_origin(&transfer->url);
     transfer->asked_origin = alloc_copy(origin.data, origin.len);
-    transfer->shown_url = alloc_copy(transfer->url.text, strlen(transfer->url.text));
-    if (!transfer->asked_origin || !transfer->shown_url || !copy_request(transfer, request) ||
+    if (!transfer->asked_origin || !copy_request(transfer, request) ||
         !limiter_add(engine->limiter, &transfer->item, origin, 0, false)) {
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         ref_drop(&transfer->ref);
@@ -614,8 +632,7 @@ void transfer_refuse(struct haul_engine *engine, const struct haul_request *requ
         return;
     }
     if (!copy_request(transfer, request) ||
-        (!transfer->asked_url && !engine_copy_string(&transfer->asked_url, "")) ||
-        !engine_copy_string(&transfer->shown_url, "a download that can't be")) {
+        (!transfer->asked_url && !engine_copy_string(&transfer->asked_url, ""))) {
         engine->stats.failed++;
         ref_drop(&transfer->ref);
         return;

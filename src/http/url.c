@@ -662,6 +662,24 @@ void url_free(struct url *url)
     *url = (struct url){0};
 }
 
+void url_show(struct span input, struct text *shown)
+{
+    struct url url;
+    size_t at = input.len;
+
+    if (url_parse(&url, input, NULL)) {
+        text_add(shown, span_of(url.text));
+        url_free(&url);
+        return;
+    }
+    /* It can't be told where a login would end: nothing before the last "@" is shown. */
+    while (at > 0 && input.data[at - 1] != '@')
+        at--;
+    if (at > 0)
+        text_add(shown, SPAN("..."));
+    text_add(shown, span_sub(input, at, input.len));
+}
+
 struct span url_origin(const struct url *url)
 {
     const char *end = url->authority.data + url->authority.len;

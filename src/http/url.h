@@ -35,6 +35,8 @@ bool url_parse(struct url *url, struct span input, struct haul_error *error);
 bool url_resolve(struct url *url, const struct url *base, struct span reference,
                  struct haul_error *error);
 void url_free(struct url *url);
+/* Appends what people and files may see of a URL, whether it is a good one or not: no login. */
+void url_show(struct span input, struct text *shown);
 /* "https://host:port": the key of everything that belongs to a server. */
 struct span url_origin(const struct url *url);
 /* Scheme, host and port (RFC 6454). */

@@ -312,6 +312,8 @@ static void chunk_available(struct buffers_waiter *waiter)
 
 static void receive(struct exchange *exchange)
 {
+    if (exchange->receiving || list_is_linked(&exchange->waiter.node))
+        return; /* a chunk that came back from within user.body has got it going */
     if (exchange->lent == EXCHANGE_CHUNKS_MAX)
         return; /* exchange_give_chunk() goes on */
     if (!exchange->chunk && buffers_scarce(exchange->buffers)) {

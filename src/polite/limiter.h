@@ -21,12 +21,12 @@
 struct limiter_options {
     unsigned active_max;   /* requests under way, at least 1 */
     unsigned per_host_max; /* of them on one host, at least 1 */
-    bool ramp;             /* a host begins with 2 and gains one for each success up to per_host_max;
-                              a busy answer halves it */
-    uint64_t wait_ns;      /* between two starts on one host */
-    bool random_wait;      /* that, times 0.5 to 1.5 */
-    uint64_t pause_ns;     /* how long a busy answer pauses its host; doubles while they go on, with
-                              jitter, to pause_max_ns; a longer Retry-After wins */
+    bool ramp;         /* a host begins with 2 and gains one for each success up to per_host_max;
+                          a busy answer halves it */
+    uint64_t wait_ns;  /* between two starts on one host */
+    bool random_wait;  /* that, times 0.5 to 1.5 */
+    uint64_t pause_ns; /* how long a busy answer pauses its host; doubles while they go on, with
+                          jitter, to pause_max_ns; a longer Retry-After wins */
     uint64_t pause_max_ns;
 };
 

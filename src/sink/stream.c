@@ -14,6 +14,7 @@ struct sink_stream {
     int fd;
     uint64_t written;
     struct sink_write *current;
+    bool hurried;            /* until the next open: nothing more is written */
     struct sink_write *next; /* there are two chunks at most, so one waits at most */
 };
 
@@ -37,13 +38,19 @@ static void write_done(struct op *op, int res)
         error_set(&error, HAUL_FILE_IO, -res, "can't write to the output");
     } else {
         stream->written += (uint64_t)res;
+    }
+    if (next && res >= 0 && !stream->hurried) {
         stream->current = next;
-        if (next)
-            stream_start(stream);
+        stream_start(stream);
+        next = NULL;
     }
     sink_write_end(write, &error);
-    if (next && res < 0)
-        sink_write_end(next, &error); /* in order, or not at all */
+    if (!next)
+        return;
+    /* In order, or not at all. */
+    if (error.status == HAUL_OK)
+        error_set(&error, HAUL_UNFINISHED, 0, "stopped");
+    sink_write_end(next, &error);
 }
 
 static void stream_start(struct sink_stream *stream)
@@ -69,6 +76,7 @@ static void stream_write(struct sink *sink, struct sink_write *write)
 
 static void stream_open(struct sink *sink, bool resume)
 {
+    stream_of(sink)->hurried = false;
     if (stream_of(sink)->written == (resume ? sink->have_bytes : 0)) {
         sink_step_later(sink);
         return;
@@ -82,6 +90,7 @@ static void stream_hurry(struct sink *sink)
 {
     struct sink_stream *stream = stream_of(sink);
 
+    stream->hurried = true;
     if (stream->current)
         ring_cancel(sink->ring, &stream->current->op);
 }

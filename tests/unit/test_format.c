@@ -69,33 +69,6 @@ static void test_durations(void **state)
     expect_duration(UINT64_MAX, "213503982334601d07h");
 }
 
-static void expect_url(const char *url, const char *expected)
-{
-    struct text text = {0};
-
-    format_url(&text, span_of(url));
-    assert_span(text_span(&text), expected);
-    text_free(&text);
-}
-
-static void test_urls_show_no_login(void **state)
-{
-    (void)state;
-    expect_url("https://h/p@q", "https://h/p@q");
-    expect_url("https://user:secret@h/p", "https://h/p");
-    expect_url("https://user:se@cret@h/p", "https://h/p");
-    expect_url("https://h?a@b", "https://h?a@b");
-    expect_url("https://h#a@b", "https://h#a@b");
-    expect_url("https://@h", "https://h");
-    expect_url("https://u@", "https://");
-    expect_url("mail@host", "mail@host");
-    expect_url("mailto:a@b", "mailto:a@b");
-    expect_url("", "");
-    expect_url(":", ":");
-    expect_url("http://\x1b[31m/\xff", "http://\\x1b[31m/\\xff");
-    expect_url("http://u:p@\x1b/", "http://\\x1b/");
-}
-
 static void test_cells(void **state)
 {
     (void)state;
@@ -148,8 +121,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),     cmocka_unit_test(test_rates),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_urls_show_no_login),
-        cmocka_unit_test(test_cells),     cmocka_unit_test(test_cutting),
+        cmocka_unit_test(test_durations), cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_cutting),
     };
 
     return UNIT_RUN(tests);

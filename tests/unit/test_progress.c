@@ -292,7 +292,7 @@ static void draw(struct progress *p, uint64_t now, size_t active)
     progress_begin(p, now, &stats);
     for (size_t i = 0; i < active; i++) {
         char name[32];
-        struct haul_progress download = {.url = "http://u:p@h/", .total = 200, .bytes = 100};
+        struct haul_progress download = {.shown_url = "http://h/", .total = 200, .bytes = 100};
 
         snprintf(name, sizeof(name), "file%zu", i);
         download.name = i == 1 ? "" : name;
@@ -462,7 +462,7 @@ static void test_a_terminal_that_is_gone(void **state)
 static void test_time_left(void **state)
 {
     struct haul_stats stats = {.active = 1, .source_ended = true};
-    struct haul_progress download = {.url = "", .name = "a", .total = 20000000};
+    struct haul_progress download = {.shown_url = "", .name = "a", .total = 20000000};
     struct progress p;
     struct screen s;
 

@@ -48,6 +48,7 @@ static struct haul_result result_of(enum haul_status status, const char *error)
     return (struct haul_result){.status = status,
                                 .error = error,
                                 .url = "https://me:secret@host/a.jpg",
+                                .shown_url = "https://host/a.jpg",
                                 .final_url = "https://host/a.jpg",
                                 .path = status == HAUL_OK ? "dir/a.jpg" : "",
                                 .name = "a.jpg",

@@ -658,50 +658,57 @@ static void test_abandon_taken_up(void **state)
     end();
 }
 
-static void describe(const char *format, unsigned long long bytes)
+/* Leaves a partial file of six bytes with this description, where # stands for the URL's hash. */
+static void describe(const char *description)
 {
     int fd = openat(f.fd, partial_of("a.jpg", URL, 0), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    char text[256];
+    struct text text = {0};
 
-    snprintf(text, sizeof(text), format, bytes, (unsigned long long)span_hash(SPAN(URL), 1),
-             (unsigned long long)span_hash(SPAN(URL), 2));
+    for (const char *at = description; *at; at++) {
+        if (*at == '#')
+            text_printf(&text, "%016llx%016llx", (unsigned long long)span_hash(SPAN(URL), 1),
+                        (unsigned long long)span_hash(SPAN(URL), 2));
+        else
+            text_add_char(&text, *at);
+    }
     assert_int_equal(pwrite(fd, "hello ", 6, 0), 6);
-    assert_int_equal(fsetxattr(fd, ATTRIBUTE, text, strlen(text), 0), 0);
+    assert_int_equal(fsetxattr(fd, ATTRIBUTE, text.data, text.len, 0), 0);
+    text_free(&text);
     close(fd);
 }
+
+static const struct {
+    const char *text;
+    uint64_t bytes; /* 0: no description */
+} descriptions[] = {
+    {"1\n6\n11\n#\n\"v1\"", 6},
+    {"1\n5\n11\n#\n\"v1\"", 5},
+    {"1\n7\n11\n#\n\"v1\"", 0},
+    {"1\n0\n11\n#\n\"v1\"", 0},
+    {"1\n6\n11\n#\n", 0},
+    {"1\n6\n11\n#", 0},
+    {"2\n6\n11\n#\n\"v1\"", 0},
+    {"1\n-6\n11\n#\n\"v1\"", 0},
+    {"1\n6\nx\n#\n\"v1\"", 0},
+    {"1\n6\n11\n#0\n\"v1\"", 0},
+    {"1\n6\n11\n" URL "\n\"v1\"", 0},
+    {"1\n6", 0},
+    {"x", 0},
+};
 
 /* A description that is cut, of another kind, or false is none; the file is ours by its name. */
 static void test_bad_descriptions(void **state)
 {
-    static const struct {
-        const char *format;
-        unsigned long long bytes;
-        bool good;
-    } rows[] = {
-        {"1\n%llu\n11\n%016llx%016llx\n\"v1\"", 6, true},
-        {"1\n%llu\n11\n%016llx%016llx\n\"v1\"", 5, true},
-        {"1\n%llu\n11\n%016llx%016llx\n\"v1\"", 7, false},
-        {"1\n%llu\n11\n%016llx%016llx\n\"v1\"", 0, false},
-        {"1\n%llu\n11\n%016llx%016llx\n", 6, false},
-        {"1\n%llu\n11\n%016llx%016llx", 6, false},
-        {"2\n%llu\n11\n%016llx%016llx\n\"v1\"", 6, false},
-        {"1\n-%llu\n11\n%016llx%016llx\n\"v1\"", 6, false},
-        {"1\n%llu\nx\n%016llx%016llx\n\"v1\"", 6, false},
-        {"1\n%llu\n11\n%016llx0%016llx\n\"v1\"", 6, false},
-        {"1\n%llu", 6, false},
-        {"x", 6, false},
-    };
-
     (void)state;
     begin();
-    for (size_t i = 0; i < (f.attributes ? COUNT_OF(rows) : 0); i++) {
+    for (size_t i = 0; i < (f.attributes ? COUNT_OF(descriptions) : 0); i++) {
         struct user user;
 
-        describe(rows[i].format, rows[i].bytes);
+        describe(descriptions[i].text);
         make(&user, "a.jpg", URL);
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(user.sink->have_bytes, rows[i].good ? rows[i].bytes : 0);
-        assert_int_equal(user.sink->validator.len, rows[i].good ? 4 : 0);
+        assert_int_equal(user.sink->have_bytes, descriptions[i].bytes);
+        assert_int_equal(user.sink->validator.len, descriptions[i].bytes ? 4 : 0);
         assert_int_equal(open_sink(&user, false), HAUL_OK);
         assert_int_equal(put_now(&user, "new", 0), HAUL_OK);
         assert_int_equal(publish(&user), HAUL_OK);
@@ -709,6 +716,30 @@ static void test_bad_descriptions(void **state)
         assert_file("a.jpg", "new");
         assert_int_equal(count_files(), 1);
         assert_int_equal(unlinkat(f.fd, "a.jpg", 0), 0);
+    }
+    end();
+}
+
+/* A false description must not become true of what is written after it, or a crash then would mix
+ * two versions. */
+static void test_descriptions_go(void **state)
+{
+    (void)state;
+    begin();
+    for (size_t i = 0; i < (f.attributes ? COUNT_OF(descriptions) : 0); i++) {
+        struct user user;
+
+        describe(descriptions[i].text);
+        make(&user, "a.jpg", URL);
+        assert_int_equal(prepare(&user), HAUL_OK);
+        assert_int_equal(open_sink(&user, false), HAUL_OK);
+        assert_int_equal(put_now(&user, "another version", 0), HAUL_OK);
+        release(&user); /* as a crash would leave it */
+        make(&user, "a.jpg", URL);
+        assert_int_equal(prepare(&user), HAUL_OK);
+        assert_int_equal(user.sink->have_bytes, 0);
+        release(&user);
+        assert_int_equal(unlinkat(f.fd, partial_of("a.jpg", URL, 0), 0), 0);
     }
     end();
 }
@@ -1049,6 +1080,7 @@ static int write_beyond_limit(void)
 {
     struct rlimit limit = {.rlim_cur = 10000, .rlim_max = 10000};
     static char data[8000];
+    struct sink_file_options options;
     struct put puts[3];
     struct user user;
 
@@ -1066,8 +1098,7 @@ static int write_beyond_limit(void)
     release(&user);
     /* A foreign one gets no holes: what stands behind a write that failed fails. */
     put_file("b.jpg", "hello ");
-    struct sink_file_options options = usual("b.jpg", URL);
-
+    options = usual("b.jpg", URL);
     options.proceed = true;
     make_with(&user, &options);
     CHECK(prepare(&user) == HAUL_OK && open_sink(&user, true) == HAUL_OK);
@@ -1188,6 +1219,7 @@ int main(void)
         cmocka_unit_test(test_abandon),
         cmocka_unit_test(test_abandon_taken_up),
         cmocka_unit_test(test_bad_descriptions),
+        cmocka_unit_test(test_descriptions_go),
         cmocka_unit_test(test_partial_in_the_way),
         cmocka_unit_test(test_partial_meddled_with),
         cmocka_unit_test(test_proceed),

@@ -590,14 +590,45 @@ static void test_random(void **state)
     }
 }
 
+static void expect_shown(const char *url, const char *expected)
+{
+    struct text text = {0};
+
+    url_show(span_of(url), &text);
+    assert_string_equal(text.data, expected);
+    text_free(&text);
+}
+
+static void test_shown_without_login(void **state)
+{
+    static const char *const forms[] = {
+        "http://user:SECRET@h/p",   "http:///user:SECRET@h/p",  "http:user:SECRET@h/p",
+        "http:\\\\user:SECRET@h/p", "http:/\t/user:SECRET@h/p", "http://user:SE@CRET@h/p",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(forms); i++)
+        expect_shown(forms[i], "http://h/p");
+    expect_shown("https://h/p@q", "https://h/p@q");
+    expect_shown("http://user:SE/CRET@h/", "...h/"); /* no URL: the port is not a number */
+    expect_shown("ftp://user:SECRET@h/", "...h/");
+    expect_shown("nonsense", "nonsense");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),       cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_lengths),
-        cmocka_unit_test(test_resolve),     cmocka_unit_test(test_resolve_login),
-        cmocka_unit_test(test_same_origin), cmocka_unit_test(test_file_name),
-        cmocka_unit_test(test_sanitize),    cmocka_unit_test(test_shorten),
+        cmocka_unit_test(test_shown_without_login),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_resolve_login),
+        cmocka_unit_test(test_same_origin),
+        cmocka_unit_test(test_file_name),
+        cmocka_unit_test(test_sanitize),
+        cmocka_unit_test(test_shorten),
         cmocka_unit_test(test_random),
     };
 
