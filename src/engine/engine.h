@@ -20,8 +20,8 @@ enum {
     RETRY_WAIT_MAX_S = 60,
     RETRY_AFTER_MAX_S = 60 * 60, /* a server that wants more time than this gets no further try */
     BUFFER_BYTES = 64 * 1024 * 1024,
-    WAITING_MIN = 1024,      /* downloads taken in ahead, so that hosts can take turns */
-    WAITING_MAX = 16 * 1024, /* the same while grants are left that no host among them can use */
+    WAITING_MIN = 1024,     /* downloads taken in ahead, so that hosts can take turns */
+    WAITING_MAX = 8 * 1024, /* the same while grants are left that no host among them can use */
     MEMORY_BYTES_MAX = 64 * 1024 * 1024
 };
 

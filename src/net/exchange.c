@@ -106,7 +106,9 @@ static bool lend_chunk(struct exchange *exchange)
     }
     exchange->lent++;
     exchange->lent_offset += len;
+    exchange->lending = true;
     exchange->user->body(exchange, chunk, from, len, offset);
+    exchange->lending = false;
     return exchange->state == EXCHANGE_BODY;
 }
 
@@ -312,8 +314,6 @@ static void chunk_available(struct buffers_waiter *waiter)
 
 static void receive(struct exchange *exchange)
 {
-    if (exchange->receiving || list_is_linked(&exchange->waiter.node))
-        return; /* a chunk that came back from within user.body has got it going */
     if (exchange->lent == EXCHANGE_CHUNKS_MAX)
         return; /* exchange_give_chunk() goes on */
     if (!exchange->chunk && buffers_scarce(exchange->buffers)) {
@@ -340,7 +340,7 @@ void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk)
     CHECK(exchange->lent > 0);
     exchange->lent--;
     buffers_give(exchange->buffers, chunk);
-    if (held_up && exchange->state == EXCHANGE_BODY && !exchange->receiving) {
+    if (held_up && exchange->state == EXCHANGE_BODY && !exchange->lending && !exchange->receiving) {
         exchange->heard_ns = ring_now_ns(exchange->ring);
         receive(exchange);
     }

@@ -50,12 +50,13 @@ struct exchange {
     struct connection *connection;
     struct timer timer;
     struct buffers_waiter waiter;
-    struct chunk *chunk;     /* being filled, here or in the connection; NULL: none */
-    bool receiving;          /* connection_receive() or connection_await() is under way */
-    size_t body_from;        /* where the body's bytes begin in chunk */
-    size_t parsed;           /* up to where chunk has been looked at */
-    unsigned lent;           /* chunks that the user holds */
-    uint64_t body_left;      /* RESPONSE_LENGTH: still to be received */
+    struct chunk *chunk; /* being filled, here or in the connection; NULL: none */
+    bool receiving;      /* connection_receive() or connection_await() is under way */
+    size_t body_from;    /* where the body's bytes begin in chunk */
+    size_t parsed;       /* up to where chunk has been looked at */
+    unsigned lent;       /* chunks that the user holds */
+    bool lending;        /* user.body is being called: what is to be received next comes after */
+    uint64_t body_left;  /* RESPONSE_LENGTH: still to be received */
     uint64_t received_bytes; /* of the body */
     uint64_t lent_offset;    /* of the next chunk's bytes in the body */
     uint64_t heard_ns;       /* the last byte */

@@ -53,7 +53,8 @@ struct sink_file {
     bool partial_claimed;
     int fd;                     /* -1: not open */
     bool adopted;               /* fd is another program's file, under its own name */
-    bool described;             /* the temporary file has an attribute that is true */
+    bool marked;                /* the temporary file has the attribute, true or not */
+    bool described;             /* the same, and what it says is believed */
     struct sink_write *current; /* adopted: under way */
     struct sink_write *next;    /* adopted: behind it; there are two chunks, so one at most */
     struct ring_facts facts;
@@ -206,6 +207,7 @@ static void attribute_got(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
+    file->marked = res != -ENODATA && res != -EOPNOTSUPP;
     file->described = res > 0 && read_attribute(file, span_make(file->attribute_read, (size_t)res));
     sink_step_end(&file->sink, &fine);
 }
@@ -374,6 +376,7 @@ static void description_removed(struct op *op, int res)
         fail(file, HAUL_FILE_IO, res, "can't change the attributes of %s", file->partial.data);
         return;
     }
+    file->marked = false;
     file->described = false;
     ring_truncate(file->sink.ring, step(file, file_truncated), file->fd, 0);
 }
@@ -398,7 +401,7 @@ static void file_open(struct sink *sink, bool resume)
                    RING_CLAIM_NEW);
     else if (file->adopted)
         sink_step_later(sink);
-    else if (!resume && file->described)
+    else if (!resume && file->marked)
         ring_remove_attribute(sink->ring, step(file, description_removed), file->fd, ATTRIBUTE);
     else
         ring_truncate(sink->ring, step(file, file_truncated), file->fd,
@@ -500,6 +503,7 @@ static void published_description_removed(struct op *op, int res)
     struct sink_file *file = file_of_op(op);
 
     (void)res; /* it tells the URL: better gone, but no reason to fail */
+    file->marked = false;
     file->described = false;
     rename_file(file);
 }
@@ -512,7 +516,7 @@ static void file_publish(struct sink *sink)
         close_file(file);
         set_path(file);
         sink_step_later(sink);
-    } else if (file->described) {
+    } else if (file->marked) {
         ring_remove_attribute(sink->ring, step(file, published_description_removed), file->fd,
                               ATTRIBUTE);
     } else {

@@ -283,6 +283,14 @@ def test_login_in_the_url_is_sent_and_never_shown(origin, target, tmp_path):
         assert "secret" not in text and "se%63ret" not in text
 
 
+@pytest.mark.parametrize("out", ("/tmp/name", "../name", "a/../name", "a/", ".", "x" * 256))
+def test_out_stays_in_the_directory(origin, target, out):
+    ended = run("-d", target, "-o", out, origin.url("/bytes/5"))
+    assert ended.status == 28, ended.stderr
+    assert origin.requests == []
+    assert not target.exists() or not list(target.iterdir())
+
+
 # What is said.
 
 

@@ -237,6 +237,13 @@ def test_login_of_the_url_is_not_sent_to_another_origin(origin, second_origin, t
     assert second_origin.requests[0].header("authorization") is None
 
 
+@pytest.mark.parametrize("absolute", (False, True))
+def test_login_of_the_url_is_kept_on_the_same_origin(origin, target, absolute):
+    to = origin.url("/bytes/5") if absolute else "/bytes/5"
+    run_good("-d", target, origin.url(f"/redirect?to={to}").replace("://", "://user:secret@", 1))
+    assert origin.requests[1].header("authorization") == origin.requests[0].header("authorization") is not None
+
+
 def test_headers_of_the_user_are_sent_along_on_the_same_origin(origin, target):
     run_good("-d", target, "--header=X-Mine: 1", origin.url("/redirect?to=/bytes/5"))
     assert [request.header("x-mine") for request in origin.requests] == ["1", "1"]

@@ -2,6 +2,7 @@
 """How much is asked of servers at once, how often, and how long they are waited for."""
 
 import itertools
+import signal
 import socket
 import threading
 import time
@@ -9,7 +10,7 @@ from email.utils import formatdate
 
 import pytest
 
-from haul import PATIENCE, RELEASE, FullListener, check_files, run, run_good, run_list
+from haul import PATIENCE, RELEASE, FullListener, Haul, check_files, run, run_good, run_list
 from origin import Origin, Response, body_bytes
 
 # A clock is read on both sides, and others use the machine.
@@ -104,6 +105,18 @@ def test_a_slow_host_does_not_hold_up_another(origin, second_origin, tmp_path):
 
 
 # Spacing.
+
+
+def test_a_list_grouped_by_host_does_not_hold_up_the_second(origin, second_origin, tmp_path):
+    """Thousands of files of a host that is busy stand before the first of another."""
+    lines = [origin.url(f"/status/503?retry-after=60&n={i}") for i in range(3000)] + [second_origin.url("/bytes/5")]
+    path = tmp_path / "list.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    with Haul("--discard", "-i", path) as haul:
+        second_origin.wait_requests(1, timeout=10 * PATIENCE)
+        haul.signal(signal.SIGTERM)
+        ended = haul.finish()
+    assert ended.status == 7, ended.stderr
 
 
 def test_wait_spaces_the_starts_on_a_host(origin, second_origin, tmp_path):

@@ -19,6 +19,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 #include "ring/ring.h"
 
 enum {
@@ -100,7 +106,19 @@ static void turn_ms(uint64_t ms)
     assert_int_equal(ring_turn(ring, ring_now_ns(ring) + ms * (uint64_t)NS_PER_MS), 0);
 }
 
-/* What it has become of. */
+/* Valgrind lets one thread run at a time, and as of 3.19 doesn't know that io_uring_enter() waits:
+ * then the test must wait outside of it, or no other thread would get its turn. */
+static void turn(uint64_t until_ns)
+{
+    if (RUNNING_ON_VALGRIND) {
+        assert_int_equal(ring_turn(ring, 0), 0);
+        usleep(100);
+    } else {
+        assert_int_equal(ring_turn(ring, until_ns), 0);
+    }
+}
+
+/* What has become of it. */
 static int finish(struct act *act)
 {
     uint64_t limit;
@@ -108,7 +126,7 @@ static int finish(struct act *act)
     ring_read_clock(ring);
     limit = ring_now_ns(ring) + PATIENCE_NS;
     while (act->calls == 0 && ring_now_ns(ring) < limit)
-        assert_int_equal(ring_turn(ring, limit), 0);
+        turn(limit);
     assert_int_equal(act->calls, 1);
     assert_false(op_busy(&act->op));
     act->calls = 0;
@@ -257,10 +275,8 @@ static void test_write_stream(void **state)
         turn_ms(1);
         assert_int_equal(act.calls, 0); /* it does not fit in */
         finish_draining(&act, fds[0], LARGE_BYTES);
-        signal(SIGPIPE, SIG_IGN);
         close(fds[0]);
         assert_int_equal(DO(&act, ring_write_stream(ring, &act.op, fds[1], data, 10)), -EPIPE);
-        signal(SIGPIPE, SIG_DFL);
         close(fds[1]);
         end();
     }
@@ -660,7 +676,7 @@ static void test_wake(void **state)
     begin();
     ring_wake(ring); /* before the first turn */
     assert_int_equal(ring_turn(ring, UINT64_MAX), 0);
-    for (unsigned delay_us = 0; delay_us <= 20000; delay_us += 10000) {
+    for (unsigned delay_us = 0; delay_us <= 20000 && !RUNNING_ON_VALGRIND; delay_us += 10000) {
         pthread_t thread;
 
         assert_int_equal(pthread_create(&thread, NULL, waker_main, &delay_us), 0);
@@ -1009,5 +1025,6 @@ int main(void)
         cmocka_unit_test(test_forbidden),
     };
 
+    signal(SIGPIPE, SIG_IGN); /* writing to a pipe that nobody reads is to be an error */
     return UNIT_RUN(tests);
 }

@@ -1060,12 +1060,19 @@ static void test_release_under_way(void **state)
 
 /* ---- trouble, in children of their own ---- */
 
+/* What the parent has, so that a child that makes its own has lost nothing. */
+static struct ring *ring_of_parent;
+static struct directories *directories_of_parent;
+
 /* What fn returns; children must not return into cmocka. */
 static int in_child(int (*fn)(void))
 {
-    pid_t child = fork();
+    pid_t child;
     int status;
 
+    ring_of_parent = f.ring;
+    directories_of_parent = f.directories;
+    child = fork();
     assert_true(child >= 0);
     if (child == 0)
         _exit(fn());
