@@ -408,7 +408,13 @@ static bool answer_at_once(const struct options *options, int *status)
     } else {
         return false;
     }
-    *status = print(&text) ? 0 : haul_status_exit(HAUL_FILE_IO);
+    *status = 0;
+    if (!print(&text)) {
+        text_printf(&text, "haul: can't write to standard output: %s", strerror(errno));
+        complain(text_span(&text).data);
+        text_free(&text);
+        *status = haul_status_exit(HAUL_FILE_IO);
+    }
     return true;
 }
 

@@ -81,13 +81,27 @@ static const char *dashes(enum option_place place)
     return place == PLACE_ARGUMENT ? "--" : "";
 }
 
+/* "no-X", as other programs have it, of a flag X; NULL: it is none. */
+static const struct option_row *row_negated(struct span name)
+{
+    const struct option_row *row = NULL;
+
+    if (span_starts_nocase(name, SPAN("no-")))
+        row = row_named(span_sub(name, 3, name.len));
+    return row && row->type == OPTION_FLAG ? row : NULL;
+}
+
 static bool no_such_option(struct span name, enum option_place place, struct haul_error *error)
 {
     const struct option_row *nearest = row_nearest(name, place);
+    const struct option_row *flag = row_negated(name);
     struct text shown = {0};
 
     text_add_escaped(&shown, name);
-    if (nearest)
+    if (flag)
+        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: no such option; did you mean %s%s=false?",
+                  dashes(place), text_span(&shown).data, dashes(place), flag->name);
+    else if (nearest)
         error_set(error, HAUL_BAD_OPTION, 0, "%s%s: no such option; did you mean %s%s?",
                   dashes(place), text_span(&shown).data, dashes(place), nearest->name);
     else
@@ -125,7 +139,7 @@ static void add_expected(struct text *text, const struct option_row *row)
         break;
     case OPTION_TEXT:
     case OPTION_LIST:
-        text_printf(text, "%s=%s", row->name, row->placeholder);
+        text_printf(text, "%s", row->placeholder);
         break;
     case OPTION_CHOICE:
     case OPTION_SET:

@@ -28,14 +28,19 @@ void report_init(struct report *report, int fd, bool quiet, bool color)
     *report = (struct report){.fd = fd, .quiet = quiet, .color = color, .log_fd = -1};
 }
 
+static void close_log(struct report *report)
+{
+    if (report->log_fd > STDERR_FILENO)
+        close(report->log_fd);
+    report->log_fd = -1;
+}
+
 void report_free(struct report *report)
 {
     report_flush(report);
-    if (report->log_fd > STDERR_FILENO)
-        close(report->log_fd);
+    close_log(report);
     text_free(&report->pending);
     text_free(&report->line);
-    report->log_fd = -1;
 }
 
 bool report_open_log(struct report *report, const char *path, enum haul_log_level level,
@@ -72,26 +77,6 @@ static const char *level_name(enum haul_log_level level)
     return "";
 }
 
-void report_log(void *context, enum haul_log_level level, const char *line)
-{
-    struct report *report = context;
-    struct text text = {0};
-    struct timespec now;
-    struct tm utc;
-
-    if (report->log_fd < 0 || level == HAUL_LOG_NONE || level > report->log_level)
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    text_printf(&text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-6s %s\n", utc.tm_year + 1900,
-                utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-                (int)(now.tv_nsec / NS_PER_MS), level_name(level), line);
-    /* A log that can't be written must not stop the downloads. */
-    if (!text.failed)
-        (void)output_write(report->log_fd, text_span(&text));
-    text_free(&text);
-}
-
 /* Shows one line, coloured up to its first ':'. */
 static void show(struct report *report, struct span line, const char *color)
 {
@@ -114,6 +99,30 @@ static void show(struct report *report, struct span line, const char *color)
             report_flush(report);
     }
     text_free(&shown);
+}
+
+void report_log(void *context, enum haul_log_level level, const char *line)
+{
+    struct report *report = context;
+    struct text text = {0};
+    struct timespec now;
+    struct tm utc;
+
+    if (report->log_fd < 0 || level == HAUL_LOG_NONE || level > report->log_level)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    text_printf(&text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %-6s %s\n", utc.tm_year + 1900,
+                utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                (int)(now.tv_nsec / NS_PER_MS), level_name(level), line);
+    /* A log that can't be written must not stop the downloads, nor end without a word. */
+    if (!text.failed && !output_write(report->log_fd, text_span(&text))) {
+        text_clear(&text);
+        text_printf(&text, "haul: the log ends here, it can't be written: %s", strerror(errno));
+        close_log(report);
+        show(report, text_span(&text), RED);
+    }
+    text_free(&text);
 }
 
 /* What report->line has come to: to the log, and to people. */
@@ -153,7 +162,7 @@ static const char *advice(enum haul_status status)
     case HAUL_EXISTS:
         return "--auto-file-renaming would give it another name";
     case HAUL_CANNOT_RESUME:
-        return "remove the partial file to start over";
+        return "to a file (without -o -) it would be begun anew";
     case HAUL_UNAUTHORIZED:
         return "https://USER:PASSWORD@... or --header logs in";
     case HAUL_BUSY:
