@@ -246,8 +246,10 @@ static void lookup_done(void *context, int status, int timeouts, struct ares_add
     lookup->status = status_of(status, &lookup->reason);
     if (lookup->status == HAUL_RESOLVER)
         resolver->channel_suspect = true;
-    if (lookup->status != HAUL_OK)
+    if (lookup->status == HAUL_HOST_UNKNOWN)
         ttl_s = FAILURE_S;
+    else if (lookup->status != HAUL_OK)
+        ttl_s = 0; /* a server in trouble may be well again when the download is tried anew */
     else if (ttl_s < TTL_MIN_S)
         ttl_s = TTL_MIN_S;
     log_write(resolver->log, HAUL_LOG_DEBUG, "%s: %zu IPv%c addresses, %d timeouts, kept %d s%s%s",

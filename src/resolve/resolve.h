@@ -3,7 +3,7 @@
  * Host names to addresses, through c-ares on the ring: /etc/hosts, then the name servers of
  * /etc/resolv.conf. One family a question, so that who asks for both can go on with the first
  * answer. However many ask for one name, one query is under way; answers are kept for their TTL
- * (at most five minutes), failures for five seconds.
+ * (at most five minutes), that there is no such name for five seconds.
  */
 #ifndef RESOLVE_RESOLVE_H
 #define RESOLVE_RESOLVE_H

@@ -630,12 +630,15 @@ static const struct sink_operations operations = {
 static bool set_names(struct sink_file *file, const struct sink_file_options *options)
 {
     struct span out = options->out ? span_of(options->out) : options->suggested;
+    struct span directory = span_of(options->directory);
     struct text path = {0};
     size_t name_at = out.len;
 
     while (name_at > 0 && out.data[name_at - 1] != '/')
         name_at--;
-    text_add(&path, span_of(options->directory));
+    while (directory.len > 1 && directory.data[directory.len - 1] == '/')
+        directory.len--;
+    text_add(&path, directory);
     if (name_at > 0) {
         text_add_char(&path, '/');
         text_add(&path, span_sub(out, 0, name_at - 1));

@@ -168,15 +168,22 @@ class Haul:
     def running(self):
         return self.process.poll() is None
 
-    def finish(self, timeout=60, killed_by=()):
-        """Waits for the end. killed_by: the signals one of which is expected to have ended it."""
+    def ends_within(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def finish(self, timeout=60, killed_by=(), or_not=False):
+        """Waits for the end. killed_by: the signals one of which is expected to have ended it, or may have (or_not)."""
         self._wait(timeout * PATIENCE)
         seconds = time.monotonic() - self._started
         ended = Ended(self.process.wait(), _read(self._stdout), self.stderr(), seconds)
         assert not BROKEN.search(ended.stderr), ended.stderr
         assert not CONTROL.search(ended.stderr), f"control characters: {ended.stderr!r}"
         by_signal = -ended.status in killed_by
-        assert by_signal if killed_by else ended.status >= 0, f"ended otherwise than expected: {ended}"
+        assert by_signal or (ended.status >= 0 and (or_not or not killed_by)), f"not the expected end: {ended}"
         return ended
 
 

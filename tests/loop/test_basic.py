@@ -140,6 +140,11 @@ def test_two_urls_of_one_name_get_two_names(origin, target):
     assert {path.read_bytes() for path in target.iterdir()} == {body_bytes(5, seed) for seed in range(3)}
 
 
+def test_one_url_twice(origin, target):
+    run_good("-d", target, origin.url("/bytes/300000"), origin.url("/bytes/300000"))
+    check_files(target, {"300000": body_bytes(300000), "300000.1": body_bytes(300000)})
+
+
 def test_existing_file_is_left_alone(origin, target):
     (target / "photo.jpeg").write_bytes(b"mine")
     (target / "photo.1.jpeg").write_bytes(b"mine too")
@@ -208,6 +213,17 @@ def test_standard_output_that_is_read_slowly(nginx, media):
             time.sleep(0.001)
         assert haul.finish().status == 0
     assert received == (media / "size/5000000").read_bytes()
+
+
+@pytest.mark.parametrize("mode", ("ab", "r+b"))
+def test_standard_output_is_a_file_that_is_written_behind_others(origin, tmp_path, mode):
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+    with open(path, mode) as file:
+        file.seek(6)
+        run_good("-o", "-", origin.url("/bytes/300000"), stdout=file)
+        assert file.tell() == 300006 or mode == "ab"
+    check_files(tmp_path, {"file": b"before" + body_bytes(300000)})
 
 
 def test_discard(origin, target):

@@ -270,6 +270,21 @@ def test_name_that_is_taken_meanwhile(origin, target):
     check_files(target, {str(SIZE): b"mine", f"{SIZE}.1": body_bytes(SIZE)})
 
 
+@pytest.mark.parametrize("what", ("file", "directory"))
+def test_temporary_file_that_is_removed_meanwhile(origin, target, what):
+    halting = Halting(origin)
+    with Haul("-d", target / "sub", halting.url()) as haul:
+        wait_for_data(haul, target / "sub")
+        temporary_files(target / "sub")[0].unlink()
+        if what == "directory":
+            (target / "sub").rmdir()
+        halting.go_on.set()
+        ended = haul.finish()
+    assert ended.status == 14
+    assert "No such file or directory" in ended.stderr
+    check_files(target, {})
+
+
 # Interruptions.
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists of URLs, from a file and from a pipe."""
 
+import os
 import subprocess
 import threading
 
@@ -85,6 +86,23 @@ def test_option_without_a_url(origin, target, tmp_path):
     ended = run_list(tmp_path, ["  out=x", origin.url("/bytes/1")], "-d", target)
     assert ended.status == 28
     assert "list.txt:1" in ended.stderr
+    check_files(target, {"1": body_bytes(1)})
+
+
+def test_list_in_a_named_pipe(origin, target, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with Haul("-d", target, "-i", tmp_path / "pipe") as haul:
+        (tmp_path / "pipe").write_text(origin.url("/bytes/1\n"))
+        assert haul.finish().status == 0
+    check_files(target, {"1": body_bytes(1)})
+
+
+@pytest.mark.parametrize("name", ("-", "/dev/stdin"))
+def test_list_on_standard_input_that_is_a_file(origin, target, tmp_path, name):
+    path = tmp_path / "list.txt"
+    path.write_text(origin.url("/bytes/1\n"))
+    with open(path) as file:
+        assert run("-d", target, "-i", name, stdin=file).status == 0
     check_files(target, {"1": body_bytes(1)})
 
 

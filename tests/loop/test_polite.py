@@ -12,6 +12,7 @@ import pytest
 
 from haul import PATIENCE, RELEASE, FullListener, Haul, check_files, run, run_good, run_list
 from origin import Origin, Response, body_bytes
+from testbed import tree
 
 # A clock is read on both sides, and others use the machine.
 TOLERANCE = 0.1
@@ -104,6 +105,43 @@ def test_a_slow_host_does_not_hold_up_another(origin, second_origin, tmp_path):
     assert second_origin.requests[-1].time - origin.requests[0].time < 1.5
 
 
+@pytest.fixture
+def two_origins(request, certificates):
+    """Two origins of http or https."""
+    tls = (certificates / "ecdsa.crt", certificates / "ecdsa.key") if request.param == "https" else None
+    with Origin(tls=tls) as one, Origin(tls=tls) as other:
+        yield one, other
+
+
+@pytest.mark.parametrize("two_origins", ("http", "https"), indirect=True)
+@pytest.mark.parametrize("path", ("/delay/60", "/stall/100000/10", "/stall/600000/300000"))
+def test_connections_that_wait_do_not_hold_up_others(two_origins, target, certificates, path):
+    """What many slow connections hold must leave enough for those who could go on."""
+    slow, fast = two_origins
+    count = 300  # more than there are buffers
+    with Haul("-j", 1000, "-x", 1000, "--ca-certificate", certificates / "ca.crt", "-d", target, "-i", "-",
+              stdin=subprocess.PIPE) as haul:
+        haul.feed("".join(slow.url(f"{path}?{i}\n") for i in range(count)))
+        haul.wait_until(lambda: len(slow.requests) == count, "all slow requests are there", timeout=30)
+        haul.feed("".join(fast.url(f"/bytes/100000?seed={i}\n  out=fast-{i}\n") for i in range(20)))
+        haul.wait_until(lambda: len([name for name in tree(target) if re.fullmatch(r"fast-\d+", name)]) == 20,
+                        "the fast ones are done")
+        haul.signal(signal.SIGINT)
+        assert haul.finish(20).status == 7
+    check_files(target, {f"fast-{i}": body_bytes(100000, i) for i in range(20)})
+
+
+def test_many_hosts(tmp_path):
+    """Each is a host of its own, with its own connections."""
+    with Origin(address="0.0.0.0") as origin:
+        hosts = [f"127.0.{i // 200}.{i % 200 + 1}" for i in range(600)]
+        lines = [origin.url(f"/bytes/5?{i}", host=host) for i, host in enumerate(hosts) for _ in range(2)]
+        ended = run_list(tmp_path, lines, "--discard", "-x", 1)
+        assert ended.status == 0, ended.stderr
+        assert len(origin.requests) == 1200
+        assert {request.header("host") for request in origin.requests} == {f"{host}:{origin.port}" for host in hosts}
+
+
 # Spacing.
 
 
@@ -181,6 +219,13 @@ def test_busy_host_without_a_word_is_paused_too(origin, second_origin, tmp_path)
 def test_server_that_is_busy_for_a_while_gives_all_files_in_the_end(origin, target):
     run_good("-m", 3, "-d", target, origin.url("/flaky/2?retry-after=0"))
     check_files(target, {"2": body_bytes(1024)})
+
+
+def test_server_that_is_busy_for_ever_is_not_waited_for(origin, target):
+    """Nobody wants to find in the morning that it sleeps until next year."""
+    ended = run("-d", target, origin.url("/status/503?retry-after=99999999999"), origin.url("/bytes/5"))
+    assert ended.status == 29
+    check_files(target, {"5": body_bytes(5)})
 
 
 def test_server_that_stays_busy(origin, target):

@@ -72,8 +72,25 @@ def test_stops_with_a_long_list(origin, target, tmp_path):
         haul.signal(signal.SIGINT)
         ended = haul.finish(10)
     assert ended.status == 7
-    assert "the same command goes on with the rest" in ended.lines[-1]
+    assert "unfinished" in ended.lines[-1]
     check_files(target, {})
+
+
+def test_what_the_summary_promises_is_true(origin, target, tmp_path):
+    """Where it says that the same command goes on with the rest, that does not fetch again what is done."""
+    path = tmp_path / "list.txt"
+    path.write_text("".join(origin.url(f"/bytes/{i}\n") for i in range(5)) + origin.url("/delay/60\n"))
+    with Haul("-d", target, "-i", path) as haul:
+        haul.wait_until(lambda: (target / "4").exists() and origin.count("/delay/60"), "all but one are done")
+        haul.signal(signal.SIGINT)
+        ended = haul.finish(10)
+    if "goes on with the rest" not in ended.stderr:
+        return
+    with Haul("-d", target, "-i", path) as haul:
+        haul.wait_until(lambda: origin.count("/delay/60") == 2, "the rest is under way")
+        haul.signal(signal.SIGINT)
+        haul.finish(10)
+    check_files(target, {str(i): body_bytes(i) for i in range(5)})
 
 
 def test_ignored_signal_stays_ignored(origin, target):
