@@ -477,6 +477,7 @@ static bool add_authority(struct text *out, struct span raw, struct url *url, st
 static bool copy_authority(struct text *out, const struct url *base, struct url *url,
                            struct marks *marks, struct haul_error *error)
 {
+    CHECK(base); /* without one, a reference without authority was refused before */
     marks->authority = out->len;
     text_add(out, base->authority);
     marks->authority_end = out->len;
