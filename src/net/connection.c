@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 
 static void receive_more(struct connection *connection);
+static void receive_cipher(struct connection *connection);
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -230,6 +231,11 @@ static void recv_done_tls(struct connection *connection, int res)
 {
     struct haul_error error = fine;
 
+    if (connection->polling && res >= 0) {
+        connection->polling = false;
+        receive_cipher(connection);
+        return;
+    }
     if (connection->decrypt) {
         connection->decrypt = false;
         continue_tls(connection);
@@ -265,8 +271,19 @@ static void recv_done(struct op *op, int res)
     }
 }
 
-/* TLS: more ciphertext, as soon as there is a chunk for it. */
+/* TLS: more ciphertext. Where chunks for it are scarce, none is held while nothing comes, or
+ * connections that wait for slow servers would starve the others. */
 static void receive_more(struct connection *connection)
+{
+    if (connection->cipher || !buffers_scarce(connection->ciphers)) {
+        receive_cipher(connection);
+        return;
+    }
+    connection->polling = true;
+    ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);
+}
+
+static void receive_cipher(struct connection *connection)
 {
     if (!connection->cipher)
         connection->cipher = buffers_take(connection->ciphers);
@@ -280,7 +297,7 @@ static void receive_more(struct connection *connection)
 
 static void cipher_ready(struct buffers_waiter *waiter)
 {
-    receive_more(CONTAINER_OF(waiter, struct connection, cipher_wait));
+    receive_cipher(CONTAINER_OF(waiter, struct connection, cipher_wait));
 }
 
 /* The session has unread ciphertext: go on from the loop. */

@@ -43,6 +43,7 @@ struct connection {
     bool closed; /* the last completion closes the socket and ends the object */
     enum connection_receiving receiving;
     bool sending; /* user->sent is to come */
+    bool polling; /* TLS: recv_op waits for ciphertext without a chunk for it */
     bool decrypt; /* TLS: recv_op was only a step of the loop, no new ciphertext */
     struct ring *ring;
     struct buffers *ciphers; /* TLS: where chunks for ciphertext come from */

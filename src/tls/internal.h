@@ -11,7 +11,10 @@
 #include "base/text.h"
 #include "tls/tls.h"
 
-enum { TLS_HOST_BYTES_MAX = 253 }; /* RFC 1035, in text, without the last dot */
+enum {
+    TLS_HOST_BYTES_MAX = 253, /* RFC 1035, in text, without the last dot */
+    TLS_CHAIN_MAX = 16        /* certificates; wolfSSL has 9 */
+};
 
 /* Who the peer should be: an IP address, or, when ip_bytes is 0, a name. */
 struct tls_peer {
@@ -25,11 +28,24 @@ bool tls_peer_init(struct tls_peer *peer, struct span host);
 
 /* The parts of a certificate that we read ourselves; spans into its DER. */
 struct certificate {
-    struct span issuer;  /* contents of the Name */
-    struct span subject; /* contents of the Name */
+    struct span issuer;       /* contents of the Name */
+    struct span subject;      /* contents of the Name */
+    struct span subject_name; /* the Name */
     struct span not_before;
     struct span not_after;
-    struct span names; /* contents of the subjectAltName, "" without one; well-formed */
+    struct span key;       /* contents of the SubjectPublicKeyInfo */
+    struct span signature; /* contents of the AlgorithmIdentifier */
+    bool first_version;
+    /* Extensions; well-formed, "" without one. */
+    struct span names;     /* contents of the subjectAltName */
+    struct span purposes;  /* contents of the extKeyUsage */
+    struct span permitted; /* contents of this part of the nameConstraints */
+    struct span excluded;
+    bool authority_given; /* basicConstraints */
+    bool authority;
+    size_t path_length; /* authorities that may stand between this one and a server */
+    bool usage_given;   /* keyUsage */
+    uint8_t usage;      /* its first byte */
 };
 
 /* False: not well-formed DER of a certificate. */
@@ -37,6 +53,15 @@ bool certificate_parse(struct certificate *certificate, struct span der);
 /* Whether a subject alternative name of the right type is the peer's. */
 bool certificate_is_for(const struct certificate *certificate, const struct tls_peer *peer);
 bool certificate_is_self_issued(const struct certificate *certificate);
+/* What it is signed with, when that is no protection; else NULL. Static. */
+const char *certificate_weakness(const struct certificate *certificate);
+/* Whether its key usages are those of a server. */
+bool certificate_may_serve(const struct certificate *certificate);
+/* Why it can't vouch for a server, for the end of a sentence; NULL: it can. Static. */
+const char *certificate_not_issuer(const struct certificate *certificate);
+/* Whether the authority's name constraints let all names of a peer's certificate pass. */
+bool certificate_permits(const struct certificate *authority, const struct certificate *certificate,
+                         const struct tls_peer *peer);
 /* For people: "2024-05-01" of a time; "haul test CA" of a Name; "a.example, b.example and 3 more".
  */
 void certificate_add_date(struct text *text, struct span time);
@@ -45,12 +70,28 @@ void certificate_add_names(struct text *text, const struct certificate *certific
 
 struct WOLFSSL_CTX;
 
+/* A certificate that is trusted: as an authority, or, when it is none, as itself only. */
+struct tls_anchor {
+    char *der;
+    size_t len;
+    struct certificate certificate;
+};
+
 struct tls_trust {
     struct WOLFSSL_CTX *context;
     bool check;
-    size_t loaded;   /* certificates that are trusted; duplicates count */
-    size_t unusable; /* certificates that wolfSSL does not take */
+    struct tls_anchor *anchors;
+    size_t loaded;   /* anchors; duplicates count */
+    size_t room;     /* for anchors */
+    size_t unusable; /* certificates that wolfSSL does not take, or that we can't read */
 };
+
+/*
+ * Whether a chain that wolfSSL found good keeps the rules that wolfSSL does not know; the peer's
+ * own certificate first, then what the peer sent with it. False: the text says why not.
+ */
+bool tls_trust_takes(const struct tls_trust *trust, const struct span *chain, size_t count,
+                     const struct tls_peer *peer, struct text *text);
 
 /* Set as the context's verify callback; its user pointer is the session. */
 struct WOLFSSL_X509_STORE_CTX;

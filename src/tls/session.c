@@ -128,6 +128,27 @@ static void say_wrong_host(struct text *text, const struct certificate *certific
     text_printf(text, ", not for %s%s", peer->ip_bytes > 0 ? "IP address " : "", peer->host);
 }
 
+/* The last word, on a chain that wolfSSL found good. */
+static bool is_peer(const struct tls_session *session, const struct certificate *certificate,
+                    const WOLFSSL_X509_STORE_CTX *store, struct text *text)
+{
+    struct span chain[TLS_CHAIN_MAX];
+    size_t count = 0;
+
+    if (!certificate_is_for(certificate, &session->peer)) {
+        say_wrong_host(text, certificate, &session->peer);
+        return false;
+    }
+    for (; count < TLS_CHAIN_MAX && count < (size_t)store->totalCerts; count++)
+        chain[count] =
+            span_make((const char *)store->certs[count].buffer, store->certs[count].length);
+    if (count < (size_t)store->totalCerts) {
+        text_printf(text, "%s sends too many certificates", session->peer.host);
+        return false;
+    }
+    return tls_trust_takes(session->trust, chain, count, &session->peer, text);
+}
+
 /*
  * Called for the peer's own certificate always, and for those above it when they are bad. What
  * wolfSSL found bad is never overruled.
@@ -147,12 +168,12 @@ int tls_session_verify(int good, WOLFSSL_X509_STORE_CTX *store)
         text_printf(&text, "the certificate of %s is malformed", session->peer.host);
     } else if (!good && store->error != DOMAIN_NAME_MISMATCH) {
         say_refusal(&text, &certificate, depth, store->error, session->peer.host);
+    } else if (!good) {
+        say_wrong_host(&text, &certificate, &session->peer);
     } else if (depth == 0) {
-        session->verified = good && certificate_is_for(&certificate, &session->peer);
-        if (!session->verified)
-            say_wrong_host(&text, &certificate, &session->peer);
-    } else if (good) {
-        return 1;
+        session->verified = is_peer(session, &certificate, store, &text);
+    } else {
+        return 1; /* those above are looked at together with the peer's own */
     }
     if (!session->verified) {
         session->refused = true;
@@ -331,7 +352,9 @@ void tls_session_destroy(struct tls_session *session)
 
 /*
  * wolfSSL adds the authorities that a peer sent to those that we trust. They were checked, but
- * what one server sends should not decide whether another one is accepted, nor should they pile up.
+ * what one server sends should not decide whether another one is accepted, nor should they pile
+ * up. Handshakes run side by side, so they are forgotten after each step: wolfSSL reads a whole
+ * Certificate message in one, and tls_trust_takes() counts on it that nobody else is there.
  */
 static void forget_intermediates(struct tls_session *session)
 {
@@ -348,15 +371,14 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
         return fail_again(session, error);
     session->error = error;
     result = wolfSSL_connect(session->ssl);
+    forget_intermediates(session);
     if (result != WOLFSSL_SUCCESS) {
         int reason = wolfSSL_get_error(session->ssl, result);
 
         if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
             return TLS_WANT_INPUT;
-        forget_intermediates(session);
         return fail(session, reason);
     }
-    forget_intermediates(session);
     if (session->trust->check && !session->verified) {
         session->state = SESSION_BROKEN;
         error_set(error, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",

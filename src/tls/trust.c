@@ -9,10 +9,16 @@
  *
  * A certificate that wolfSSL does not take (expired, an algorithm it lacks) is counted and left
  * out, because bundles of systems hold such; a source without a single good one is an error.
+ *
+ * wolfSSL takes everyone who is trusted for an authority, does not care what a signature is made
+ * with, and looks for name constraints no further up than the issuer. So all of a chain is held
+ * against those rules here, after wolfSSL. Which of the certificates it used it does not say;
+ * therefore whoever could have issued one, going by the names, must be allowed to.
  */
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include <dirent.h>
@@ -37,7 +43,7 @@
 #error "this wolfSSL lacks what HTTPS needs: TLS 1.3, SNI, ALPN, X25519, AES-GCM"
 #endif
 
-enum { TRUST_FILE_BYTES_MAX = 16 << 20, KEY_BITS_MIN = 2048 };
+enum { TRUST_FILE_BYTES_MAX = 16 << 20, KEY_BITS_MIN = 2048, ANCHORS_FIRST = 64 };
 
 static const char *const system_bundles[] = {
     "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Arch, Gentoo */
@@ -130,6 +136,54 @@ static bool next_certificate(struct span *pem, struct span *block)
     return true;
 }
 
+/* Takes over der, which is from malloc(). Returns 0 or wolfSSL's reason. */
+static int trust_der(struct tls_trust *trust, char *der, size_t len)
+{
+    struct tls_anchor anchor = {.der = der, .len = len};
+    int result;
+
+    if (trust->loaded == trust->room) {
+        size_t room = trust->room > 0 ? trust->room * 2 : ANCHORS_FIRST;
+        struct tls_anchor *anchors = alloc_grow(trust->anchors, room, sizeof(*anchors));
+
+        if (!anchors) {
+            free(der);
+            return MEMORY_E;
+        }
+        trust->anchors = anchors;
+        trust->room = room;
+    }
+    /* One that we can't read must not be known to wolfSSL alone. */
+    if (!certificate_parse(&anchor.certificate, span_make(der, len)))
+        result = ASN_PARSE_E;
+    else
+        result = wolfSSL_CTX_load_verify_buffer(trust->context, (const unsigned char *)der,
+                                                (long)len, WOLFSSL_FILETYPE_ASN1);
+    if (result != WOLFSSL_SUCCESS) {
+        free(der);
+        return result;
+    }
+    trust->anchors[trust->loaded++] = anchor;
+    return 0;
+}
+
+/* Returns 0 or wolfSSL's reason. */
+static int trust_block(struct tls_trust *trust, struct span block)
+{
+    char *der = alloc_zeroed(block.len); /* more than enough */
+    int len;
+
+    if (!der)
+        return MEMORY_E;
+    len = wc_CertPemToDer((const unsigned char *)block.data, (int)block.len, (unsigned char *)der,
+                          (int)block.len, CA_TYPE);
+    if (len <= 0) {
+        free(der);
+        return len < 0 ? len : ASN_PARSE_E;
+    }
+    return trust_der(trust, der, (size_t)len);
+}
+
 /*
  * Trusts all certificates of a file, one by one, so that one that can't be read does not keep the
  * others out. *reason: wolfSSL's for the last one that it did not take.
@@ -139,13 +193,9 @@ static void trust_pem(struct tls_trust *trust, struct span pem, int *reason)
     struct span block;
 
     while (next_certificate(&pem, &block)) {
-        int result =
-            wolfSSL_CTX_load_verify_buffer(trust->context, (const unsigned char *)block.data,
-                                           (long)block.len, WOLFSSL_FILETYPE_PEM);
+        int result = trust_block(trust, block);
 
-        if (result == WOLFSSL_SUCCESS) {
-            trust->loaded++;
-        } else {
+        if (result != 0) {
             trust->unusable++;
             *reason = result;
         }
@@ -253,6 +303,144 @@ static bool trust_load(struct tls_trust *trust, const char *ca_certificate,
            (!has_directories || trust_directories(trust, directories, error));
 }
 
+/* ---- chains ---- */
+
+struct link {
+    struct certificate certificate;
+    bool grounded; /* a way up from here leads to someone who is trusted */
+    bool trusted;  /* its name and key are those of an authority that is trusted */
+    bool reached;  /* it may have issued one further down, or is the peer's own */
+    size_t below;  /* authorities further down, those aside that issued themselves (RFC 5280 6.1) */
+};
+
+static bool issues(const struct certificate *issuer, const struct certificate *certificate)
+{
+    return span_equal(issuer->subject, certificate->issuer);
+}
+
+/* Who sent it does not matter: the same certificate, to the byte. */
+static bool is_anchor(const struct tls_trust *trust, struct span der)
+{
+    for (size_t i = 0; i < trust->loaded; i++)
+        if (span_equal(span_make(trust->anchors[i].der, trust->anchors[i].len), der))
+            return true;
+    return false;
+}
+
+/*
+ * Fills in the links. An issuer is sent behind what it issued, or is trusted: wolfSSL goes from
+ * the last certificate to the first, and knows nobody else when it begins.
+ */
+static bool read_chain(const struct tls_trust *trust, const struct span *chain, size_t count,
+                       struct link *links)
+{
+    for (size_t at = count; at-- > 0;) {
+        struct link *link = &links[at];
+
+        if (!certificate_parse(&link->certificate, chain[at]))
+            return false;
+        for (size_t i = 0; i < trust->loaded; i++) {
+            const struct certificate *anchor = &trust->anchors[i].certificate;
+
+            link->grounded |= issues(anchor, &link->certificate);
+            link->trusted |= span_equal(anchor->subject, link->certificate.subject) &&
+                             span_equal(anchor->key, link->certificate.key);
+        }
+        for (size_t i = at + 1; i < count; i++)
+            link->grounded |=
+                links[i].grounded && issues(&links[i].certificate, &link->certificate);
+    }
+    return true;
+}
+
+static void say_authority(struct text *text, const struct certificate *authority,
+                          const struct tls_peer *peer, const char *what)
+{
+    text_printf(text, "an authority behind the certificate of %s, ", peer->host);
+    certificate_add_name(text, authority->subject);
+    text_printf(text, ", %s", what);
+}
+
+static bool issuer_is_good(const struct certificate *issuer, const struct certificate *leaf,
+                           size_t below, const struct tls_peer *peer, struct text *text)
+{
+    const char *what = certificate_not_issuer(issuer);
+
+    if (!what && below > issuer->path_length)
+        what = "may not have other authorities below itself";
+    if (!what && !certificate_permits(issuer, leaf, peer))
+        what = "may not vouch for this server: its name constraints leave out names that the "
+               "certificate is for";
+    if (what)
+        say_authority(text, issuer, peer, what);
+    return !what;
+}
+
+/* The signature of a link that is not trusted itself, and all who may have made it. */
+static bool link_is_good(const struct tls_trust *trust, struct link *links, size_t count, size_t at,
+                         const struct tls_peer *peer, struct text *text)
+{
+    struct link *link = &links[at];
+    const struct certificate *leaf = &links[0].certificate;
+    const char *weakness = certificate_weakness(&link->certificate);
+    size_t below = link->below;
+
+    if (weakness) {
+        if (at == 0)
+            text_printf(text, "the certificate of %s ", peer->host);
+        else
+            say_authority(text, &link->certificate, peer, "");
+        text_printf(text, "is signed with %s, which protects no more", weakness);
+        return false;
+    }
+    if (at > 0 && !certificate_is_self_issued(&link->certificate))
+        below++;
+    for (size_t i = 0; i < trust->loaded; i++)
+        if (issues(&trust->anchors[i].certificate, &link->certificate) &&
+            !issuer_is_good(&trust->anchors[i].certificate, leaf, below, peer, text))
+            return false;
+    for (size_t i = at + 1; i < count; i++) {
+        struct link *issuer = &links[i];
+
+        /* Of someone who is trusted, what others say does not count (cross certificates). */
+        if (!issuer->grounded || issuer->trusted ||
+            !issues(&issuer->certificate, &link->certificate))
+            continue;
+        if (!issuer_is_good(&issuer->certificate, leaf, below, peer, text))
+            return false;
+        issuer->reached = true;
+        if (issuer->below < below)
+            issuer->below = below;
+    }
+    return true;
+}
+
+bool tls_trust_takes(const struct tls_trust *trust, const struct span *chain, size_t count,
+                     const struct tls_peer *peer, struct text *text)
+{
+    struct link links[TLS_CHAIN_MAX] = {0};
+
+    if (count == 0 || count > TLS_CHAIN_MAX || !read_chain(trust, chain, count, links)) {
+        text_printf(text, "the certificate of %s, or one sent with it, is malformed", peer->host);
+        return false;
+    }
+    if (!certificate_may_serve(&links[0].certificate)) {
+        text_printf(text, "the certificate of %s is not one for servers", peer->host);
+        return false;
+    }
+    if (is_anchor(trust, chain[0]))
+        return true;
+    if (!links[0].grounded) {
+        text_printf(text, "nobody who is trusted stands behind the certificate of %s", peer->host);
+        return false;
+    }
+    links[0].reached = true;
+    for (size_t at = 0; at < count; at++)
+        if (links[at].reached && !link_is_good(trust, links, count, at, peer, text))
+            return false;
+    return true;
+}
+
 /* ---- the context ---- */
 
 static bool set_up_context(struct tls_trust *trust)
@@ -278,6 +466,13 @@ static bool set_up_context(struct tls_trust *trust)
     wolfSSL_CTX_SetIORecv(context, tls_session_receive);
     wolfSSL_CTX_SetIOSend(context, tls_session_send);
     return true;
+}
+
+static void forget_anchors(struct tls_trust *trust)
+{
+    for (size_t i = 0; i < trust->loaded; i++)
+        free(trust->anchors[i].der);
+    free(trust->anchors);
 }
 
 struct tls_trust *tls_trust_create(const struct tls_trust_options *options,
@@ -308,6 +503,7 @@ struct tls_trust *tls_trust_create(const struct tls_trust_options *options,
     return trust;
 
 no_trust:
+    forget_anchors(trust);
     wolfSSL_CTX_free(trust->context);
 no_context:
     wolfSSL_Cleanup();
@@ -323,6 +519,7 @@ void tls_trust_destroy(struct tls_trust *trust)
 {
     if (!trust)
         return;
+    forget_anchors(trust);
     wolfSSL_CTX_free(trust->context);
     wolfSSL_Cleanup();
     free(trust);

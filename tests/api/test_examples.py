@@ -2,6 +2,7 @@
 """The examples do what they are shown for."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -69,3 +70,12 @@ def test_callbacks_without_a_list(build, nginx, tmp_path):
     assert ended.returncode == 1
     assert "404" in ended.stderr
     assert ended.stdout == "0 files, 0 bytes\n"
+
+
+def test_the_readme_shows_what_is_compiled(root):
+    """The pieces of C in the README stand, blanks aside, in an example."""
+    examples = [" ".join(path.read_text().split()) for path in (root / "tests/api").glob("example_*.c")]
+    pieces = re.findall(r"```c\n(.*?)```", (root / "README.md").read_text(), re.S)
+    assert pieces
+    for piece in pieces:
+        assert any(" ".join(piece.split()) in example for example in examples), piece

@@ -20,6 +20,7 @@ import os
 import re
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -221,6 +222,14 @@ def run_list(directory, lines, *arguments, **options):
     return run("-i", path, *arguments, **options)
 
 
+def as_nobody(directory):
+    """Options for run(), so that it is an ordinary user's. directory: a public one, for a binary within reach."""
+    binary = Path(directory) / "haul"
+    shutil.copy(BINARY, binary)
+    binary.chmod(0o755)
+    return {"prefix": ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], "binary": binary}
+
+
 # What is on the disk afterwards.
 
 
@@ -272,11 +281,14 @@ class Namespace:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         answer = self._process.stdout.readline()
         if answer != "ready\n":
-            self.__exit__()
+            self._end()
             pytest.skip(f"no namespaces here: {answer.strip()}")
         return self
 
     def __exit__(self, *exception):
+        self._end()
+
+    def _end(self):
         self._process.kill()
         self._process.wait()
         self._process.stdout.close()

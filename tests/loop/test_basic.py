@@ -382,7 +382,7 @@ def test_log_tells_what_was_decided(origin, target, tmp_path):
 
 def test_closed_standard_descriptors_do_no_harm(origin, target):
     """A file that gets descriptor 2 would hold messages."""
-    run("-d", target, origin.url("/bytes/300000"), prefix=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    run_good("-d", target, origin.url("/bytes/300000"), prefix=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
     check_files(target, {"300000": body_bytes(300000)})
 
 

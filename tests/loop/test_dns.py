@@ -72,7 +72,8 @@ def inner(network):
 
 
 @pytest.mark.parametrize("host, address", (
-    ("four.haul.test", "127.0.0.1"), ("six.haul.test", "::1"), ("both.haul.test", "::1"), ("alias.haul.test", "127.0.0.1"),
+    ("four.haul.test", "127.0.0.1"), ("six.haul.test", "::1"), ("both.haul.test", "::1"),
+    ("alias.haul.test", "127.0.0.1"),
     ("four", "127.0.0.1"), ("only-in-hosts", "127.0.0.1"), ("localhost", "127.0.0.1"), ("FOUR.haul.TEST.", "127.0.0.1"),
 ))
 def test_name(network, inner, target, host, address):

@@ -3,7 +3,6 @@
 
 import email.utils
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -11,8 +10,8 @@ import time
 
 import pytest
 
-from haul import BINARY, Haul, check_content, check_files, has_arrived, run, run_good
-from origin import Closed, Response, body_bytes
+from haul import Haul, as_nobody, check_content, check_files, has_arrived, run, run_good
+from origin import Response, body_bytes
 from testbed import tree
 
 SIZE = 3_000_000
@@ -48,9 +47,8 @@ class Halting:
         exchange.head(200, fields)
         exchange.body(self.sent)
         self.socket = exchange.sock
-        while not self.go_on.wait(0.01):
-            if self.origin.stopping.is_set() or exchange._client_gone():
-                raise Closed
+        while not self.go_on.is_set():
+            exchange.sleep(0.01)
         if self.then == "reset":
             exchange.reset()
         if self.then == "rest":
@@ -68,14 +66,6 @@ def wait_for_data(haul, directory, size=1):
 
 
 # Trouble with the disk.
-
-
-def as_nobody(directory):
-    """A prefix and a binary that an ordinary user can run."""
-    binary = directory / "haul"
-    shutil.copy(BINARY, binary)
-    binary.chmod(0o755)
-    return {"prefix": ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"], "binary": binary}
 
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -122,7 +112,8 @@ def test_directory_that_is_a_file(origin, target):
 def small_disk(tmp_path):
     directory = tmp_path / "disk"
     directory.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", directory], capture_output=True, text=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", directory],
+                             capture_output=True, text=True)
     if mounted.returncode != 0:
         pytest.skip(f"cannot mount: {mounted.stderr.strip()}")
     yield directory
@@ -154,7 +145,8 @@ def test_download_that_did_not_fit_goes_on_once_there_is_room(origin, small_disk
 
 def test_limit_on_the_size_of_files(origin, target):
     """SIGXFSZ would end the process, and all its other downloads."""
-    ended = run("-d", target, origin.url("/bytes/3000000"), origin.url("/bytes/5"), prefix=["prlimit", "--fsize=1000000"])
+    ended = run("-d", target, origin.url("/bytes/3000000"), origin.url("/bytes/5"),
+                prefix=["prlimit", "--fsize=1000000"])
     assert ended.status == 17
     assert "File too large" in ended.stderr
     check_files(target, {"5": body_bytes(5)})
@@ -593,7 +585,8 @@ def test_continued_file_that_breaks_off_keeps_its_name(origin, target):
 
     @origin.on("/it")
     def it(exchange):
-        exchange.head(206, [("Content-Range", f"bytes 1000000-{SIZE - 1}/{SIZE}"), ("Content-Length", SIZE - 1_000_000)])
+        exchange.head(206, [("Content-Range", f"bytes 1000000-{SIZE - 1}/{SIZE}"),
+                            ("Content-Length", SIZE - 1_000_000)])
         exchange.body(2_000_000, 1_000_000)
         exchange.close()
 

@@ -146,7 +146,8 @@ def hostile(origin):
 
     @origin.on("/location")
     def location(exchange):
-        exchange.send(f"HTTP/1.1 302 Found\r\nLocation: ftp://{HOSTILE}/\r\nContent-Length: 0\r\n\r\n".encode("latin-1"))
+        head = f"HTTP/1.1 302 Found\r\nLocation: ftp://{HOSTILE}/\r\nContent-Length: 0\r\n\r\n"
+        exchange.send(head.encode("latin-1"))
 
     return [origin.url(path) for path in ("/escape", "/escape?code=404", "/reason", "/location", "/garbage",
                                           "/bytes/5?%1b[31m", "/status/404/%1b[31m%9b", "/%c2%9b31m")]

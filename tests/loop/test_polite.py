@@ -2,8 +2,10 @@
 """How much is asked of servers at once, how often, and how long they are waited for."""
 
 import itertools
+import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 from email.utils import formatdate
@@ -167,7 +169,8 @@ def test_wait_spaces_the_starts_on_a_host(origin, second_origin, tmp_path):
 
 
 def test_random_wait_varies_the_spacing(origin, tmp_path):
-    ended = run_list(tmp_path, [origin.url(f"/bytes/5?{i}") for i in range(9)], "--wait=0.2", "--random-wait", "--discard")
+    lines = [origin.url(f"/bytes/5?{i}") for i in range(9)]
+    ended = run_list(tmp_path, lines, "--wait=0.2", "--random-wait", "--discard")
     assert ended.status == 0, ended.stderr
     found = distances(starts(origin))
     assert all(distance > 0.1 - TOLERANCE / 2 for distance in found)

@@ -36,7 +36,8 @@ def test_stops_while_it_waits_for_the_list(target, number):
 
 
 def test_stops_while_it_waits_for_a_retry(origin, target):
-    with Haul("-d", target, "--retry-wait=60", origin.url("/short/10/5"), origin.url("/status/503?retry-after=60")) as haul:
+    urls = [origin.url("/short/10/5"), origin.url("/status/503?retry-after=60")]
+    with Haul("-d", target, "--retry-wait=60", *urls) as haul:
         haul.wait_until(lambda: len(origin.requests) == 2, "both have failed once")
         haul.signal(signal.SIGINT)
         ended = haul.finish(10)

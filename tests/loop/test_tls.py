@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whom haul believes to be who it says it is."""
 
+import contextlib
 import shutil
 import socket
 import ssl
@@ -233,23 +234,65 @@ def test_http_to_a_port_of_https(nginx, target):
     check_files(target, {})
 
 
-@pytest.mark.parametrize("version", ("-tls1", "-tls1_1"))
-def test_old_versions_of_tls_are_refused(certificates, target, version):
+@contextlib.contextmanager
+def openssl_server(certificates, name, *arguments):
+    """A server that does what no other would any more. Gives its port."""
     server = subprocess.Popen(
-        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", version, "-cipher", "ALL:@SECLEVEL=0",
-         "-cert", certificates / "rsa.crt", "-key", certificates / "rsa.key"],
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cipher", "ALL:@SECLEVEL=0",
+         "-cert", certificates / f"{name}.crt", "-key", certificates / f"{name}.key", *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        port = next(line for line in server.stdout if line.startswith("ACCEPT")).rpartition(":")[2].strip()
-        ended = run("-m", 1, "-d", target, "--check-certificate=false", f"https://127.0.0.1:{port}/")
+        yield next(line for line in server.stdout if line.startswith("ACCEPT")).rpartition(":")[2].strip()
     finally:
         server.kill()
         server.wait()
         server.stdout.close()
         server.stdin.close()
+
+
+@pytest.mark.parametrize("version", ("-tls1", "-tls1_1"))
+def test_old_versions_of_tls_are_refused(certificates, target, version):
+    with openssl_server(certificates, "rsa", version) as port:
+        ended = run("-m", 1, "-d", target, "--check-certificate=false", f"https://127.0.0.1:{port}/")
     assert ended.status == 1
     assert "TLS" in ended.stderr
     check_files(target, {})
+
+
+# (certificate, who is trusted, what is sent with it, what the refusal says)
+FORBIDDEN = (
+    ("sha1", "ca", None, "is signed with SHA-1, which protects no more"),
+    ("rsasha1", "rsaca", None, "is signed with SHA-1, which protects no more"),
+    ("rsamd5", "rsaca", None, "is signed with MD5, which protects no more"),
+    ("chainsha1", "ca", "chainsha1ca", "\"chainsha1ca\", is signed with SHA-1"),
+    ("ipoutside", "ca", "ipoutsideca", "name constraints leave out names"),
+    ("ipexcluded", "ca", "ipexcludedca", "name constraints leave out names"),
+    ("forged", "selfsigned", None, "\"localhost\", is not an authority"),
+)
+
+
+@pytest.mark.parametrize("version", ("-tls1_2", "-tls1_3"))
+@pytest.mark.parametrize("certificate, anchor, sent, reason", FORBIDDEN)
+def test_chain_that_breaks_the_rules_is_refused(certificates, target, certificate, anchor, sent, reason, version):
+    arguments = ["-cert_chain", certificates / f"{sent}.crt"] if sent else []
+    host = "127.0.0.1" if certificate.startswith("ip") else "localhost"
+    trust = f"--ca-certificate={certificates / anchor}.crt"
+    with openssl_server(certificates, certificate, version, *arguments) as port:
+        url = f"https://{host}:{port}/page"
+        ended = run("-m", 1, "-d", target, trust, url)
+        assert ended.status == 1
+        assert reason in ended.stderr
+        check_files(target, {})
+        # It is the check that refuses it, not something else.
+        run_good("-m", 1, "-d", target, "--check-certificate=false", url)
+        check_files(target, {"page": None})
+
+
+def test_certificate_that_is_trusted_is_good_for_itself(certificates, target):
+    with openssl_server(certificates, "selfsigned") as port:
+        run_good("-m", 1, "-d", target, f"--ca-certificate={certificates / 'selfsigned.crt'}",
+                 f"https://localhost:{port}/page")
+    check_files(target, {"page": None})
 
 
 def test_many_tickets_and_a_late_answer(certificates, target):

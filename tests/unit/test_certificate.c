@@ -69,7 +69,8 @@ static void refuse_with(struct tls_trust *trust, const char *certificate, const 
     struct haul_error error;
 
     for (int tls12 = 0; tls12 <= 1; tls12++) {
-        assert_int_equal(meet_with(trust, certificate, host, tls12, &error), TLS_BAD);
+        if (meet_with(trust, certificate, host, tls12, &error) != TLS_BAD)
+            fail_msg("%s for %s is accepted", certificate, host);
         if (error.status != HAUL_CERTIFICATE || !strstr(error.text, expected) ||
             strlen(error.text) + 4 > sizeof(error.text))
             fail_msg("%s for %s: %d, \"%s\" should say \"%s\"", certificate, host, error.status,
@@ -164,6 +165,126 @@ static void test_chain(void **state)
     tls_trust_destroy(trust);
 }
 
+/* ---- what wolfSSL alone would accept, and more that nobody should ---- */
+
+static void accepted_by(const char *ca, const char *certificate, const char *host)
+{
+    struct tls_trust *trust = trust_of(ca, true);
+
+    accept_with(trust, certificate, host);
+    tls_trust_destroy(trust);
+}
+
+static void refused_by(const char *ca, const char *certificate, const char *expected)
+{
+    struct tls_trust *trust = trust_of(ca, true);
+
+    refuse_with(trust, certificate, "localhost", expected);
+    tls_trust_destroy(trust);
+}
+
+static void trust_fails(const char *path, const char *expected)
+{
+    struct tls_trust_options options = {.ca_certificate = path, .check = true};
+    struct haul_error error;
+
+    assert_null(tls_trust_create(&options, &error));
+    assert_non_null(strstr(error.text, expected));
+    printf("# %s\n", error.text);
+}
+
+static void test_signatures(void **state)
+{
+    (void)state;
+    refused("sha1", "localhost", "the certificate of localhost is signed with SHA-1, which");
+    refused_by("rsaca", "rsasha1", "is signed with SHA-1, which protects no more");
+    refused_by("rsaca", "rsamd5", "is signed with MD5, which protects no more");
+    refused_by("rsaca", "psssha1", "is signed with SHA-1");
+    refused(
+        "chainsha1", "localhost",
+        "an authority behind the certificate of localhost, \"chainsha1ca\", is signed with SHA-1");
+    accepted_by("rsaca", "rsa256", "localhost");
+    accepted_by("rsaca", "pss256", "localhost");
+    accepted("ed25519", "localhost");
+    /* One that is trusted needs no signature, nor one that others made for it. */
+    accepted_by("oldca", "byoldca", "localhost");
+    accepted_by("rsaca", "crossed", "localhost");
+    refused_by("otherca", "crossed", "\"rsaca\", is signed with SHA-1");
+}
+
+static void test_small_keys(void **state)
+{
+    char path[4096];
+
+    (void)state;
+    refused("small", "localhost", "RSA key too small");
+    refused("chainsmall", "localhost", "RSA key too small");
+    snprintf(path, sizeof(path), "%s/smallca.crt", directory);
+    trust_fails(path, "RSA key too small");
+}
+
+static void test_name_constraints(void **state)
+{
+    static const char leaves_out[] = "name constraints leave out names";
+
+    (void)state;
+    refused("ipoutside", "127.0.0.1", leaves_out);
+    refused("ipoutside", "::1", leaves_out);
+    refused("ipoutside", "localhost", leaves_out);
+    refused("ipexcluded", "127.0.0.1", leaves_out);
+    refused("ipexcluded", "::1", leaves_out); /* as all names of the certificate count */
+    accepted("ipinside", "127.0.0.1");
+    accepted("ipinside", "::1");
+    accepted("ipinside", "localhost");
+    refused("dnsoutside", "localhost", "\"dnsoutside top\", may not vouch for this server");
+    accepted("dnsinside", "localhost");
+    refused("uriinside", "localhost", leaves_out);
+}
+
+static void test_authorities(void **state)
+{
+    struct tls_trust *trust;
+
+    (void)state;
+    /* Whoever holds the key of a server that is trusted has only that one. */
+    trust = trust_of("selfsigned", true);
+    refuse_with(trust, "forged", "localhost", "\"localhost\", is not an authority");
+    refuse_with(trust, "forged", "127.0.0.1", "is not an authority");
+    accept_with(trust, "selfsigned", "127.0.0.1");
+    tls_trust_destroy(trust);
+    refused_by("bareca", "bareforged", "\"bareca\", is not an authority");
+    refused_by("signerca", "signerforged", "\"signerca\", may not sign certificates");
+    refused_by("clientonlyca", "clientca",
+               "\"clientonlyca\", may not sign certificates of servers");
+    refused("clientsub", "localhost", "\"clientsubca\", may not sign certificates of servers");
+    refused("notca", "localhost", "");
+    refused("expiredca", "localhost", "\"expiredcaca\", expired on 20");
+    refused("longpath", "localhost", "ASN CA path length");
+    refused("selfpath", "localhost", "\"pathtop\", may not have other authorities below itself");
+}
+
+static void test_uses(void **state)
+{
+    struct tls_trust *trust = trust_of("ca", true);
+    struct haul_error error;
+
+    (void)state;
+    /* The server of TLS 1.2 itself would not use it. */
+    assert_int_equal(meet_with(trust, "crlsigner", "localhost", false, &error), TLS_BAD);
+    assert_non_null(strstr(error.text, "is not one for servers"));
+    tls_trust_destroy(trust);
+    refused("client", "localhost", "Ext Key Use");
+    refused("anypurpose", "localhost", "is not one for servers");
+    refused("critical", "localhost", "Critical extension");
+    refused("nul", "localhost", "is for localhost\\x00.example, not for localhost");
+    refused("mapped", "127.0.0.1", "is for IP address ::ffff:127.0.0.1, not for");
+    accepted("mapped", "::ffff:127.0.0.1");
+    refused("partwild", "ab.wild.localhost", "is for a*.wild.localhost");
+    refused("partwild", "a*.wild.localhost", "is for a*.wild.localhost");
+    accepted("upper", "localhost");
+    accepted("upper", "LocalHost.");
+}
+
 static void test_no_check(void **state)
 {
     static const char *const names[] = {"unknown", "expired", "wrongname", "selfsigned", "cnonly"};
@@ -178,16 +299,6 @@ static void test_no_check(void **state)
 }
 
 /* ---- where the trust comes from ---- */
-
-static void trust_fails(const char *path, const char *expected)
-{
-    struct tls_trust_options options = {.ca_certificate = path, .check = true};
-    struct haul_error error;
-
-    assert_null(tls_trust_create(&options, &error));
-    assert_non_null(strstr(error.text, expected));
-    printf("# %s\n", error.text);
-}
 
 static void write_file(const char *path, const char *data, size_t len)
 {
@@ -332,8 +443,9 @@ static size_t der_put(char *out, uint8_t tag, const char *data, size_t len)
     return head + len;
 }
 
-/* A certificate of the shortest kind with these GeneralNames. Returns its length. */
-static size_t certificate_with(const char *names, size_t names_len, char *out)
+/* A certificate of the shortest kind with this extension (its OID in DER, and the contents of the
+ * SEQUENCE that it is). Returns its length. */
+static size_t certificate_of(const char oid[5], const char *value, size_t value_len, char *out)
 {
     static const char before[] = "\x02\x01\x01"  /* serialNumber */
                                  "\x30\x00"      /* signature */
@@ -349,9 +461,9 @@ static size_t certificate_with(const char *names, size_t names_len, char *out)
     char extension[1024];
     size_t len;
 
-    len = der_put(buffer, 0x30, names, names_len);
+    len = der_put(buffer, 0x30, value, value_len);
     len = der_put(buffer, 0x04, buffer, len);
-    memcpy(extension, "\x06\x03\x55\x1d\x11", 5);
+    memcpy(extension, oid, 5);
     memcpy(extension + 5, buffer, len);
     len = der_put(buffer, 0x30, extension, len + 5);
     len = der_put(buffer, 0x30, buffer, len);
@@ -361,6 +473,11 @@ static size_t certificate_with(const char *names, size_t names_len, char *out)
     len = der_put(buffer, 0x30, extension, len + sizeof(before) - 1);
     memcpy(buffer + len, "\x30\x00\x03\x01\x00", 5);
     return der_put(out, 0x30, buffer, len + 5);
+}
+
+static size_t certificate_with(const char *names, size_t names_len, char *out)
+{
+    return certificate_of("\x06\x03\x55\x1d\x11", names, names_len, out);
 }
 
 static bool name_is_for(const char *pattern, const char *host)
@@ -438,6 +555,132 @@ static void test_reader(void **state)
     assert_false(certificate_parse(&certificate, span_make(der, len + 1)));
 }
 
+/* ---- name constraints, without signatures ---- */
+
+/* Whether an authority with these NameConstraints may vouch for a host of a certificate with these
+ * GeneralNames; -1: it is malformed. */
+static int permits(const char *constraints, size_t constraints_len, const char *names,
+                   size_t names_len, const char *host)
+{
+    struct certificate authority;
+    struct certificate certificate;
+    struct tls_peer peer;
+    char der[2][1024];
+    size_t len = certificate_of("\x06\x03\x55\x1d\x1e", constraints, constraints_len, der[0]);
+
+    if (!certificate_parse(&authority, span_make(der[0], len)))
+        return -1;
+    len = certificate_with(names, names_len, der[1]);
+    assert_true(certificate_parse(&certificate, span_make(der[1], len)));
+    assert_true(tls_peer_init(&peer, span_of(host)));
+    return certificate_permits(&authority, &certificate, &peer);
+}
+
+#define PERMITS(constraints, names, host)                                                          \
+    permits(constraints, sizeof(constraints) - 1, names, sizeof(names) - 1, host)
+
+#define IP4  "\x87\x04\x0a\x01\x02\x03"
+#define NAME "\x82\x09www.a.com"
+
+static void test_constraints_of_names(void **state)
+{
+    (void)state;
+    assert_int_equal(PERMITS("\xa0\x09\x30\x07\x82\x05"
+                             "a.com",
+                             NAME, "www.a.com"),
+                     1);
+    assert_int_equal(PERMITS("\xa0\x09\x30\x07\x82\x05"
+                             "A.COM",
+                             NAME, "www.a.com"),
+                     1);
+    assert_int_equal(PERMITS("\xa0\x0a\x30\x08\x82\x06"
+                             ".a.com",
+                             NAME, "www.a.com"),
+                     1);
+    assert_int_equal(PERMITS("\xa0\x0e\x30\x0c\x82\x0a"
+                             ".www.a.com",
+                             NAME, "www.a.com"),
+                     0);
+    assert_int_equal(PERMITS("\xa0\x0b\x30\x09\x82\x07"
+                             "w.a.com",
+                             NAME, "www.a.com"),
+                     0);
+    assert_int_equal(PERMITS("\xa0\x09\x30\x07\x82\x05"
+                             "b.com",
+                             NAME, "www.a.com"),
+                     0);
+    assert_int_equal(PERMITS("\xa0\x12\x30\x07\x82\x05"
+                             "b.com"
+                             "\x30\x07\x82\x05"
+                             "a.com",
+                             NAME, "www.a.com"),
+                     1);
+    assert_int_equal(PERMITS("\xa1\x09\x30\x07\x82\x05"
+                             "b.com",
+                             NAME, "www.a.com"),
+                     1);
+    assert_int_equal(PERMITS("\xa1\x09\x30\x07\x82\x05"
+                             "a.com",
+                             NAME, "www.a.com"),
+                     0);
+    assert_int_equal(PERMITS("\xa1\x04\x30\x02\x82\x00", NAME, "www.a.com"), 0);
+    /* both: excluded outweighs */
+    assert_int_equal(PERMITS("\xa0\x09\x30\x07\x82\x05"
+                             "a.com"
+                             "\xa1\x0d\x30\x0b\x82\x09"
+                             "www.a.com",
+                             NAME, "www.a.com"),
+                     0);
+    /* what a wildcard stands for */
+    assert_int_equal(PERMITS("\xa1\x0d\x30\x0b\x82\x09"
+                             "www.a.com",
+                             "\x82\x07*.a.com", "www.a.com"),
+                     0);
+    assert_int_equal(PERMITS("\xa1\x0d\x30\x0b\x82\x09"
+                             "www.a.com",
+                             "\x82\x07*.a.com", "web.a.com"),
+                     1);
+    /* kinds that we can't compare matter when such a name is there: URI */
+    assert_int_equal(PERMITS("\xa0\x04\x30\x02\x86\x00", NAME, "www.a.com"), 1);
+    assert_int_equal(PERMITS("\xa0\x04\x30\x02\x86\x00", NAME "\x86\x01x", "www.a.com"), 0);
+    assert_int_equal(PERMITS("\xa1\x04\x30\x02\x86\x00", NAME "\x86\x01x", "www.a.com"), 0);
+}
+
+static void test_constraints_of_addresses(void **state)
+{
+    static const char six[] = "\x87\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";
+
+    (void)state;
+    assert_int_equal(PERMITS("\xa0\x0c\x30\x0a\x87\x08\x0a\0\0\0\xff\0\0\0", IP4, "10.1.2.3"), 1);
+    assert_int_equal(PERMITS("\xa0\x0c\x30\x0a\x87\x08\x0b\0\0\0\xff\0\0\0", IP4, "10.1.2.3"), 0);
+    assert_int_equal(PERMITS("\xa0\x0c\x30\x0a\x87\x08\x0b\0\0\0\xff\0\0\0", NAME, "www.a.com"), 1);
+    assert_int_equal(PERMITS("\xa1\x0c\x30\x0a\x87\x08\x0a\0\0\0\xff\0\0\0", IP4, "10.1.2.3"), 0);
+    assert_int_equal(PERMITS("\xa1\x0c\x30\x0a\x87\x08\x0b\0\0\0\xff\0\0\0", IP4, "10.1.2.3"), 1);
+    assert_int_equal(PERMITS("\xa1\x0c\x30\x0a\x87\x08\0\0\0\0\0\0\0\0", IP4, "10.1.2.3"), 0);
+    assert_int_equal(
+        PERMITS("\xa0\x0c\x30\x0a\x87\x08\x0a\x01\x02\x03\xff\xff\xff\xff", IP4, "10.1.2.3"), 1);
+    /* the other family */
+    assert_int_equal(permits("\xa0\x0c\x30\x0a\x87\x08\x0a\0\0\0\xff\0\0\0", 14, six,
+                             sizeof(six) - 1, "2001:db8::1"),
+                     0);
+    assert_int_equal(permits("\xa0\x24\x30\x22\x87\x20\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0"
+                             "\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0",
+                             38, six, sizeof(six) - 1, "2001:db8::1"),
+                     1);
+    assert_int_equal(permits("\xa0\x24\x30\x22\x87\x20\x20\x01\x0d\xb9\0\0\0\0\0\0\0\0\0\0\0\0"
+                             "\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0",
+                             38, six, sizeof(six) - 1, "2001:db8::1"),
+                     0);
+    /* malformed: neither length; a minimum; a maximum; empty lists; in the wrong order */
+    assert_int_equal(PERMITS("\xa0\x08\x30\x06\x87\x04\x0a\0\0\0", IP4, "10.1.2.3"), -1);
+    assert_int_equal(PERMITS("\xa0\x07\x30\x05\x82\x00\x80\x01\x01", NAME, "www.a.com"), -1);
+    assert_int_equal(PERMITS("\xa0\x07\x30\x05\x82\x00\x81\x01\x00", NAME, "www.a.com"), -1);
+    assert_int_equal(PERMITS("\xa0\x07\x30\x05\x82\x00\x80\x01\x00", NAME, "www.a.com"), 1);
+    assert_int_equal(PERMITS("\xa0\x00", NAME, "www.a.com"), -1);
+    assert_int_equal(PERMITS("\xa1\x04\x30\x02\x82\x00\xa0\x04\x30\x02\x82\x00", NAME, "www.a.com"),
+                     -1);
+}
+
 /* No byte that is changed makes the reader step outside, which the sanitizers watch. */
 static void test_reader_damage(void **state)
 {
@@ -462,6 +705,9 @@ static void test_reader_damage(void **state)
             if (!certificate_parse(&certificate, span_make(copy, len)))
                 continue;
             certificate_is_for(&certificate, &peer);
+            certificate_weakness(&certificate);
+            certificate_not_issuer(&certificate);
+            certificate_may_serve(&certificate);
             certificate_add_names(&text, &certificate);
             certificate_add_name(&text, certificate.subject);
             certificate_add_date(&text, certificate.not_after);
@@ -474,11 +720,23 @@ static void test_reader_damage(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_wildcards),     cmocka_unit_test(test_chain),
-        cmocka_unit_test(test_no_check),      cmocka_unit_test(test_trust_files),
-        cmocka_unit_test(test_environment),   cmocka_unit_test(test_system_bundle),
-        cmocka_unit_test(test_patterns),      cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_wildcards),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_signatures),
+        cmocka_unit_test(test_small_keys),
+        cmocka_unit_test(test_name_constraints),
+        cmocka_unit_test(test_authorities),
+        cmocka_unit_test(test_uses),
+        cmocka_unit_test(test_no_check),
+        cmocka_unit_test(test_trust_files),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_system_bundle),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_reader),
+        cmocka_unit_test(test_constraints_of_names),
+        cmocka_unit_test(test_constraints_of_addresses),
         cmocka_unit_test(test_reader_damage),
     };
 

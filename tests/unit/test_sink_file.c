@@ -1140,7 +1140,7 @@ static int fill_small_disk(void)
     struct user user;
     struct put put;
 
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("none", f.path, "tmpfs", 0, "size=64k") < 0)
         return CHILD_CANNOT;
     close(f.fd);
