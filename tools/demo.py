@@ -23,6 +23,7 @@ HOSTS = ("127.0.0.1", "127.0.0.2", "localhost")
 KINDS = ("http", "tls13-ecdsa")
 # For a terminal, so that there is something to watch: bytes per second of each connection.
 RATE = "10m"
+URLS, TARGET = "urls.txt", "downloads"
 MB = 1_000_000
 
 
@@ -60,10 +61,10 @@ def write_list(path, nginx, names):
     path.write_text("".join(f"{url}\n" for url in urls))
 
 
-def download(haul, urls, target, ca):
+def download(haul, folder, ca):
     """Runs it on this terminal. Returns the seconds that it took."""
     start = time.monotonic()
-    process = subprocess.Popen([haul, "-i", urls, "-d", target, "--ca-certificate", ca])
+    process = subprocess.Popen([haul, "-i", URLS, "-d", TARGET, "--ca-certificate", ca], cwd=folder)
     try:
         status = process.wait()
     except BaseException:
@@ -99,18 +100,18 @@ def verify(source, target, names):
 
 def demonstrate(haul, folder):
     """Returns whether all went well, and the folder with the files."""
-    source, target = folder / "served", folder / "downloaded"
+    source, target = folder / "served", folder / TARGET
     spec = fit(media(), folder)
     make_media(source, spec)
     total = sum(spec.values())
     watched = sys.stdout.isatty()
     with Nginx(source, kinds=KINDS, addresses=("127.0.0.1", "127.0.0.2"), workers=2,
                server_extra=f"limit_rate {RATE};" if watched else "") as nginx:
-        write_list(folder / "urls.txt", nginx, list(spec))
+        write_list(folder / URLS, nginx, list(spec))
         print(f"{len(spec)} files, {total / MB:.0f} MB, from {len(HOSTS)} hosts over HTTP and HTTPS"
               f"{f', at most {RATE[:-1]} MB/s a connection' if watched else ''}:", flush=True)
-        seconds = download(haul, folder / "urls.txt", target, nginx.ca)
-    print(f"\n{len(spec)} files, {total} bytes in {seconds:.2f} s, {total / MB / seconds:.0f} MB/s")
+        seconds = download(haul, folder, nginx.ca)
+    print(f"\n{len(spec)} files, {total / MB:.1f} MB in {seconds:.2f} s, {total / MB / seconds:.0f} MB/s")
     good, count = verify(source, target, list(spec))
     print(f"{good} of {count} files verified (SHA-256)")
     return good == count == len(spec), target

@@ -27,7 +27,11 @@
 #include "cli/report.h"
 #include "haul/haul.h"
 
-enum { TICK_MS = 100 };
+enum {
+    TICK_MS = 100,
+    PAUSE_MS = 5000,                /* a longer one is worth a word */
+    LISTING_BYTES_MAX = 1024 * 1024 /* unlike messages, it waits for its reader */
+};
 
 /* What a signal handler may touch. */
 static struct {
@@ -48,9 +52,12 @@ struct app {
     struct progress progress; /* valid where report.progress is set */
     struct input *input;
     haul_engine *engine;
-    struct text listing; /* of --dry-run, not yet written */
+    struct text listing; /* of --dry-run, not yet sent */
+    struct output listing_output;
     bool listing_failed;
     uint64_t started_ns;
+    uint64_t paused_ns; /* since when all that is left waits for hosts; 0: it does not */
+    bool pause_said;
 };
 
 static uint64_t clock_ns(void)
@@ -282,31 +289,84 @@ static void stop(struct app *app)
     haul_cancel_all(app->engine);
 }
 
-static void flush(struct app *app)
+static void check_listing(struct app *app)
 {
     struct haul_error error = {0};
 
-    report_flush(&app->report);
-    if (app->listing.len > 0 && !app->listing_failed &&
-        !output_write(STDOUT_FILENO, text_span(&app->listing))) {
-        app->listing_failed = true;
-        error_set(&error, HAUL_FILE_IO, errno, "can't write to standard output");
-        report_failure(&app->report, &error);
-        if (app->state == APP_RUNNING)
-            stop(app);
-    }
+    if (app->listing_output.broken == 0 || app->listing_failed)
+        return;
+    app->listing_failed = true;
+    error_set(&error, HAUL_FILE_IO, app->listing_output.broken, "can't write to standard output");
+    report_failure(&app->report, &error);
+    if (app->state == APP_RUNNING && app->engine)
+        stop(app);
+}
+
+static void flush(struct app *app)
+{
+    struct output *output = &app->listing_output;
+
+    output_send(output, text_span(&app->listing));
     text_clear(&app->listing);
+    while (output->rest.len > LISTING_BYTES_MAX && signals.stops == 0)
+        (void)output_wait(output, TICK_MS);
+    check_listing(app);
+    report_flush(&app->report);
+}
+
+/* Nobody who waits for the listing is to miss its end; a signal has its usual effect by now. */
+static void finish_listing(struct app *app)
+{
+    flush(app);
+    while (app->state == APP_RUNNING && output_waits(&app->listing_output))
+        (void)output_wait(&app->listing_output, -1);
+    output_finish(&app->listing_output);
+    check_listing(app);
+}
+
+/* Where there is no display, a long pause would look as if nothing went on. */
+static void tell_pause(struct app *app)
+{
+    struct haul_stats stats = {.size = sizeof(stats)};
+    struct text line = {0};
+    uint64_t now_ns = clock_ns();
+
+    haul_engine_stats(app->engine, &stats);
+    if (stats.active > 0 || stats.waiting == 0 || stats.paused_hosts == 0) {
+        app->paused_ns = 0;
+        app->pause_said = false;
+        return;
+    }
+    if (app->paused_ns == 0)
+        app->paused_ns = now_ns;
+    if (app->pause_said || now_ns - app->paused_ns < PAUSE_MS * NS_PER_MS)
+        return;
+    app->pause_said = true;
+    text_printf(&line, "waiting: %llu host%s asked for a pause",
+                (unsigned long long)stats.paused_hosts, stats.paused_hosts == 1 ? "" : "s");
+    report_say(&app->report, text_span(&line).data);
+    text_free(&line);
+}
+
+static int64_t turn_ms(const struct app *app)
+{
+    if (app->report.progress || output_waits(&app->report.output) ||
+        app->report.output.lines.len > 0 || output_waits(&app->listing_output))
+        return TICK_MS;
+    return app->options.quiet ? -1 : PAUSE_MS;
 }
 
 static int loop(struct app *app)
 {
     for (;;) {
-        int left = haul_run(app->engine, app->report.progress ? TICK_MS : -1);
+        int left = haul_run(app->engine, turn_ms(app));
 
         if (signals.stops > 0 && app->state == APP_RUNNING && left > 0) {
             report_say(&app->report, "stopping; once more to leave at once");
             stop(app);
         }
+        if (!app->report.progress && left > 0)
+            tell_pause(app);
         flush(app);
         if (app->report.progress)
             draw(app);
@@ -345,6 +405,7 @@ static int app_run(struct app *app)
 
     app->started_ns = clock_ns();
     set_display(app);
+    output_init(&app->listing_output, STDOUT_FILENO, 0);
     if (!check_options(&app->options, &error) || !app_start(app, &error)) {
         report_fatal(&app->report, &error);
         return haul_status_exit(error.status);
@@ -358,7 +419,7 @@ static int app_run(struct app *app)
         error_set(&error, HAUL_FAILED, -left, "the kernel's ring failed");
         report_failure(&app->report, &error);
     }
-    flush(app);
+    finish_listing(app);
     report_summary(&app->report, clock_ns() - app->started_ns);
     return report_exit_status(&app->report);
 }
@@ -371,6 +432,7 @@ static void app_finish(struct app *app)
         progress_end(&app->progress);
     report_free(&app->report);
     text_free(&app->listing);
+    output_free(&app->listing_output);
     options_free(&app->options);
 }
 

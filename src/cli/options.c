@@ -153,6 +153,29 @@ static void add_expected(struct text *text, const struct option_row *row)
     }
 }
 
+enum { VALUE_BYTES_MAX = 80 }; /* as it is shown */
+
+/* As much of it as an error has room for, cut between characters. */
+static void add_value(struct text *text, struct span value)
+{
+    struct text character = {0};
+
+    while (value.len > 0) {
+        size_t len = text_utf8_length(value);
+
+        len = len == 0 ? 1 : len;
+        text_clear(&character);
+        text_add_escaped(&character, span_sub(value, 0, len));
+        if (text->len + character.len > VALUE_BYTES_MAX)
+            break;
+        text_add(text, text_span(&character));
+        value = span_sub(value, len, value.len);
+    }
+    if (value.len > 0)
+        text_printf(text, "...");
+    text_free(&character);
+}
+
 /* value NULL: there is none. */
 static bool bad_value(const struct option_row *row, enum option_place place,
                       const struct span *value, struct haul_error *error)
@@ -162,12 +185,12 @@ static bool bad_value(const struct option_row *row, enum option_place place,
 
     add_expected(&expected, row);
     if (value)
-        text_add_escaped(&shown, *value);
+        add_value(&shown, *value);
     if (!value || value->len == 0)
         error_set(error, HAUL_BAD_OPTION, 0, "%s%s: a value is missing; expected %s", dashes(place),
                   row->name, text_span(&expected).data);
     else
-        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: \"%.80s\" won't do; expected %s", dashes(place),
+        error_set(error, HAUL_BAD_OPTION, 0, "%s%s: \"%s\" won't do; expected %s", dashes(place),
                   row->name, text_span(&shown).data, text_span(&expected).data);
     text_free(&shown);
     text_free(&expected);

@@ -11,7 +11,6 @@
  */
 #include "cli/progress.h"
 
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,13 +19,12 @@
 #include "base/check.h"
 #include "base/wheel.h"
 #include "cli/format.h"
-#include "cli/output.h"
 
 enum {
     ROWS_STANDARD = 24,
     COLUMNS_STANDARD = 80,
     DURATION_MAX_S = 100 * 24 * 60 * 60, /* nobody wants to know, and it would not fit */
-    ABOVE_BYTES_MAX = 64 * 1024,         /* more than this is written at once */
+    ABOVE_BYTES_MAX = 64 * 1024,
 
     /* Widths of the columns of a row, each with what stands before it. */
     CELLS_PERCENT = 6,
@@ -188,7 +186,8 @@ bool progress_possible(int fd)
 
 void progress_init(struct progress *progress, int fd, bool color)
 {
-    *progress = (struct progress){.fd = fd, .color = color};
+    *progress = (struct progress){.color = color};
+    output_init(&progress->output, fd, ABOVE_BYTES_MAX);
 }
 
 /* How many rows of the window the block takes, as wide as the window is now. */
@@ -216,8 +215,8 @@ static void add_way_to_top(const struct progress *progress, struct text *text)
 
 static void write_text(struct progress *progress, struct text *text)
 {
-    if (!progress->broken && !text->failed && !output_write(progress->fd, text_span(text)))
-        progress->broken = true;
+    if (!text->failed)
+        output_send(&progress->output, text_span(text));
     text_clear(text);
 }
 
@@ -229,30 +228,31 @@ static void add_above(struct progress *progress, struct text *screen)
         text_printf(screen, "\x1b[J");
     }
     progress->drawn_count = 0;
-    text_add(screen, text_span(&progress->above));
-    text_clear(&progress->above);
+    output_take_lines(&progress->output, screen);
 }
 
-void progress_say(struct progress *progress, struct span line)
+static void write_above(struct progress *progress)
 {
-    text_add(&progress->above, line);
-    text_add_char(&progress->above, '\n');
-    if (progress->above.len <= ABOVE_BYTES_MAX)
-        return;
     add_above(progress, &progress->line);
     write_text(progress, &progress->line);
 }
 
+void progress_say(struct progress *progress, struct span line)
+{
+    if (!output_add_line(&progress->output, line))
+        write_above(progress);
+}
+
 bool progress_due(const struct progress *progress, uint64_t now_ns)
 {
-    return !progress->broken && now_ns >= progress->next_ns;
+    return progress->output.broken == 0 && now_ns >= progress->next_ns;
 }
 
 static void ask_window(struct progress *progress, size_t *rows)
 {
     struct winsize size = {0};
 
-    if (ioctl(progress->fd, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
+    if (ioctl(progress->output.fd, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
         size = (struct winsize){.ws_row = ROWS_STANDARD, .ws_col = COLUMNS_STANDARD};
     progress->columns = size.ws_col;
     *rows = size.ws_row;
@@ -348,14 +348,6 @@ static uint64_t seconds_left(const struct progress *progress, const struct haul_
     return seconds < 1e9 ? (uint64_t)(seconds + 0.5) : UINT64_MAX;
 }
 
-/* A terminal that was stopped with ^S must not stop the downloads. */
-static bool takes_output(int fd)
-{
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
-
-    return poll(&ready, 1, 0) == 1;
-}
-
 void progress_draw(struct progress *progress, const struct haul_stats *stats)
 {
     struct progress_sum sum = {.stats = *stats,
@@ -363,8 +355,13 @@ void progress_draw(struct progress *progress, const struct haul_stats *stats)
                                .seconds_left = seconds_left(progress, stats)};
     struct text *screen = &progress->line;
 
-    if (progress->line_max == 0 || !takes_output(progress->fd))
+    /* A terminal that was stopped with ^S must not stop the downloads. */
+    if (!output_ready(&progress->output))
         return;
+    if (progress->line_max == 0) {
+        write_above(progress);
+        return;
+    }
     if (progress->rows_hidden > 0 && progress->line_count + 2 <= progress->line_max) {
         struct text more = {0};
 
@@ -375,7 +372,7 @@ void progress_draw(struct progress *progress, const struct haul_stats *stats)
     }
     progress_format_sum(screen, &sum, line_columns(progress));
     add_line(progress, "\x1b[1m");
-    if (progress->above.len > 0)
+    if (progress->output.lines.len > 0)
         add_above(progress, screen);
     else if (progress->drawn_count > 0)
         add_way_to_top(progress, screen);
@@ -396,9 +393,9 @@ void progress_forget(struct progress *progress)
 
 void progress_end(struct progress *progress)
 {
-    add_above(progress, &progress->line);
-    write_text(progress, &progress->line);
-    text_free(&progress->above);
+    write_above(progress);
+    output_finish(&progress->output);
+    output_free(&progress->output);
     text_free(&progress->block);
     text_free(&progress->line);
 }

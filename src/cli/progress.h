@@ -15,6 +15,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "cli/output.h"
 #include "haul/haul.h"
 
 /* A rate that follows what happens now, without jumping. A zeroed one is fresh. */
@@ -49,22 +50,20 @@ void progress_format_sum(struct text *text, const struct progress_sum *sum, size
 enum { PROGRESS_LINES_MAX = 256 };
 
 struct progress {
-    int fd;
+    struct output output; /* its lines are those that stay above */
     bool color;
-    bool broken;          /* the terminal can't be written to any more */
-    struct text above;    /* lines that stay, not written yet; each ends in a line feed */
-    struct text block;    /* is being put together */
-    struct text line;     /* scratch */
-    struct meter meter;   /* of all bytes */
-    uint64_t next_ns;     /* not to be drawn again before */
-    uint64_t now_ns;      /* of this turn, and what follows */
-    size_t columns;       /* of the window */
-    size_t line_count;    /* of the block so far */
-    size_t line_max;      /* lines that the window has room for */
-    size_t row_max;       /* downloads of them */
-    uint64_t rows_hidden; /* those that were not */
-    uint64_t bytes_left;  /* of the downloads whose length is known */
-    uint64_t unknown;     /* downloads whose length is not known */
+    struct text block;                 /* is being put together */
+    struct text line;                  /* scratch */
+    struct meter meter;                /* of all bytes */
+    uint64_t next_ns;                  /* not to be drawn again before */
+    uint64_t now_ns;                   /* of this turn, and what follows */
+    size_t columns;                    /* of the window */
+    size_t line_count;                 /* of the block so far */
+    size_t line_max;                   /* lines that the window has room for */
+    size_t row_max;                    /* downloads of them */
+    uint64_t rows_hidden;              /* those that were not */
+    uint64_t bytes_left;               /* of the downloads whose length is known */
+    uint64_t unknown;                  /* downloads whose length is not known */
     size_t widths[PROGRESS_LINES_MAX]; /* of the lines of the block, in columns */
     size_t drawn_count;                /* lines of the block that stand on the screen */
     size_t drawn_widths[PROGRESS_LINES_MAX];
@@ -84,7 +83,8 @@ void progress_add(struct progress *progress, const struct haul_progress *downloa
 void progress_draw(struct progress *progress, const struct haul_stats *stats);
 /* Forgets what stands on the screen: something else has written there. */
 void progress_forget(struct progress *progress);
-/* Writes what was said, takes the block away, frees everything. */
+/* Writes what was said, takes the block away, frees everything. Waits for a terminal that takes
+ * nothing, but for seconds only. */
 void progress_end(struct progress *progress);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Lines for people wait in `pending` until the loop has turned once: ten thousand small files a
- * second must not be as many writes. Lines of the log are written at once, for they matter most
- * when the process dies. Whatever comes from servers or lists is escaped before it is shown.
+ * Lines for people wait until the loop has turned once: ten thousand small files a second must not
+ * be as many writes. Nor do the downloads wait for whoever does not read them. Lines of the log are
+ * written at once, for they matter most when the process dies. Whatever comes from servers or lists
+ * is escaped before it is shown.
  */
 #include "cli/report.h"
 
@@ -17,7 +18,7 @@
 #include "cli/format.h"
 #include "cli/output.h"
 
-enum { PENDING_BYTES_MAX = 64 * 1024 };
+enum { LINES_BYTES_MAX = 1024 * 1024 };
 
 #define RED   "\x1b[31m"
 #define GREEN "\x1b[32m"
@@ -25,7 +26,8 @@ enum { PENDING_BYTES_MAX = 64 * 1024 };
 
 void report_init(struct report *report, int fd, bool quiet, bool color)
 {
-    *report = (struct report){.fd = fd, .quiet = quiet, .color = color, .log_fd = -1};
+    *report = (struct report){.quiet = quiet, .color = color, .log_fd = -1};
+    output_init(&report->output, fd, LINES_BYTES_MAX);
 }
 
 static void close_log(struct report *report)
@@ -35,11 +37,21 @@ static void close_log(struct report *report)
     report->log_fd = -1;
 }
 
+static void send_lines(struct report *report)
+{
+    struct text text = {0};
+
+    output_take_lines(&report->output, &text);
+    output_send(&report->output, text_span(&text));
+    text_free(&text);
+}
+
 void report_free(struct report *report)
 {
-    report_flush(report);
+    send_lines(report);
+    output_finish(&report->output);
+    output_free(&report->output);
     close_log(report);
-    text_free(&report->pending);
     text_free(&report->line);
 }
 
@@ -92,11 +104,8 @@ static void show(struct report *report, struct span line, const char *color)
     text_add(&shown, line);
     if (report->progress) {
         progress_say(report->progress, text_span(&shown));
-    } else {
-        text_add(&report->pending, text_span(&shown));
-        text_add_char(&report->pending, '\n');
-        if (report->pending.len > PENDING_BYTES_MAX)
-            report_flush(report);
+    } else if (!output_add_line(&report->output, text_span(&shown))) {
+        send_lines(report);
     }
     text_free(&shown);
 }
@@ -153,12 +162,20 @@ void report_fatal(struct report *report, const struct haul_error *error)
     show(report, text_span(&report->line), RED);
 }
 
-/* What people can do about it, NULL where there is nothing short to say. */
-static const char *advice(enum haul_status status)
+static uint64_t bytes_received(const struct haul_result *result)
 {
-    switch (status) {
+    return result->bytes > result->resumed_bytes ? result->bytes - result->resumed_bytes : 0;
+}
+
+/* What people can do about it, NULL where there is nothing short to say. */
+static const char *advice(const struct haul_result *result)
+{
+    switch (result->status) {
     case HAUL_TIMEOUT:
-        return "--timeout=SEC waits longer";
+        /* Before that, --connect-timeout may have been what ended it. */
+        if (bytes_received(result) > 0 || result->http_status != 0)
+            return "--timeout=SEC waits longer";
+        break;
     case HAUL_EXISTS:
         return "--auto-file-renaming would give it another name";
     case HAUL_CANNOT_RESUME:
@@ -211,11 +228,6 @@ static uint64_t rate_of(uint64_t bytes, uint64_t duration_ns)
     return duration_ns == 0 ? 0 : (uint64_t)((double)bytes * 1e9 / (double)duration_ns);
 }
 
-static uint64_t bytes_received(const struct haul_result *result)
-{
-    return result->bytes > result->resumed_bytes ? result->bytes - result->resumed_bytes : 0;
-}
-
 static void report_done(struct report *report, const struct haul_result *result)
 {
     struct text *line = &report->line;
@@ -248,7 +260,7 @@ static void report_failed(struct report *report, const struct haul_result *resul
                           uint64_t list_line)
 {
     struct text *line = &report->line;
-    const char *hint = advice(result->status);
+    const char *hint = advice(result);
 
     text_printf(line, "failed: ");
     add_place(line, list, list_line);
@@ -277,6 +289,7 @@ void report_result(struct report *report, const struct haul_result *result, cons
     } else if (result->status == HAUL_UNFINISHED) {
         /* Whoever has stopped the command knows; the summary counts them. */
         report->unfinished++;
+        report->kept += result->kept;
         text_printf(&report->line, "unfinished: ");
         text_add_escaped(&report->line, span_of(result->shown_url));
         if (!report->line.failed)
@@ -346,16 +359,19 @@ void report_summary(struct report *report, uint64_t duration_ns)
         text_printf(line, ", %llu unfinished", (unsigned long long)report->unfinished);
     if (report->bytes > 0)
         add_pace(line, report->bytes, duration_ns);
-    if (report->unfinished > 0 || report->work_left)
-        text_printf(line, "; the same command goes on with the rest");
+    if (report->work_left)
+        text_printf(line, "; the input was not read to its end");
+    if (report->kept > 0)
+        text_printf(line, "; %llu partial file%s kept: the same URL%s to the same place goes on",
+                    (unsigned long long)report->kept, report->kept == 1 ? "" : "s",
+                    report->kept == 1 ? "" : "s");
     end_line(report, HAUL_LOG_NOTICE, NULL);
 }
 
 void report_flush(struct report *report)
 {
-    if (report->pending.len > 0)
-        (void)output_write(report->fd, text_span(&report->pending));
-    text_clear(&report->pending);
+    if (output_ready(&report->output))
+        send_lines(report);
 }
 
 int report_exit_status(const struct report *report)

@@ -11,21 +11,22 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "haul/haul.h"
 
 struct report {
-    int fd;
+    struct output output; /* of lines that report_flush() writes, where there is no display */
     bool quiet;
     bool color;
     struct progress *progress; /* NULL: no display; not owned */
-    struct text pending;       /* lines that report_flush() writes */
     struct text line;          /* scratch */
     int log_fd;                /* -1: no log */
     enum haul_log_level log_level;
     uint64_t done;
     uint64_t failed;
     uint64_t unfinished;
+    uint64_t kept;   /* of the unfinished: there is something to go on from */
     uint64_t bytes;  /* received for those that are done or not */
     bool trouble;    /* something has failed */
     int exit_status; /* of the failures: the lowest but 0 and 1; 0: none such */
@@ -33,7 +34,7 @@ struct report {
 };
 
 void report_init(struct report *report, int fd, bool quiet, bool color);
-/* Writes what is left and closes the log. */
+/* Writes what is left, as progress_end() does, and closes the log. */
 void report_free(struct report *report);
 
 /* Appends to the file, or writes to standard output for "-". */
@@ -60,7 +61,7 @@ void report_failure(struct report *report, const struct haul_error *error);
 void report_work_left(struct report *report);
 /* The last line, where there was more than one download or something went wrong. */
 void report_summary(struct report *report, uint64_t duration_ns);
-/* Writes the lines that were kept back to be written at once. */
+/* Writes the lines that were kept back to be written at once, where that needs no waiting. */
 void report_flush(struct report *report);
 int report_exit_status(const struct report *report);
 

@@ -369,6 +369,8 @@ static enum transfer_verdict fetch(struct haul_download *transfer, const struct 
     text_clear(&transfer->validator);
     text_add(&transfer->validator, strong_validator(response));
     transfer->total = response_has_length(response) ? response_length(response) : UINT64_MAX;
+    if (response_framing(response) == RESPONSE_EMPTY && transfer->kind != HAUL_SINK_NONE)
+        transfer->total = 0; /* a 204 has no body, whatever its fields say (RFC 9112 6.3) */
     transfer->resumed_bytes = 0;
     return TRANSFER_FETCH;
 }

@@ -441,8 +441,6 @@ static bool settle_framing(struct response *response)
         refuse(response, "the response has a Content-Length that is no number");
         return false;
     }
-    if (no_content) /* whatever its fields say (RFC 9112 6.3) */
-        response->has_length = false;
     if (response->to_head || no_content) {
         response->framing = RESPONSE_EMPTY;
     } else if (codings > 0 && !chunked) {

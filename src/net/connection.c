@@ -17,6 +17,7 @@
 
 static void receive_more(struct connection *connection);
 static void receive_cipher(struct connection *connection);
+static void poll_first(struct connection *connection);
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -52,7 +53,6 @@ void connection_close(struct connection *connection)
     CHECK(!connection->closed);
     connection->closed = true;
     connection->user = NULL;
-    buffers_unwait(&connection->cipher_wait);
     ring_cancel(connection->ring, &connection->recv_op);
     ring_cancel(connection->ring, &connection->send_op);
     ref_drop(&connection->ref);
@@ -76,12 +76,20 @@ static void tell_ready(struct connection *connection, const struct haul_error *e
     connection->user->ready(connection->context, error);
 }
 
+static void tell_readable(struct connection *connection)
+{
+    connection->receiving = RECEIVING_NOTHING;
+    connection->user->readable(connection->context);
+}
+
 static void tell_broken(struct connection *connection, const struct haul_error *error)
 {
     if (connection->receiving == RECEIVING_HANDSHAKE)
         tell_ready(connection, error);
     else if (connection->receiving == RECEIVING_CHUNK)
         tell_received(connection, error);
+    else /* whoever waits will hear it from the receive that follows */
+        tell_readable(connection);
 }
 
 /* --- sending --------------------------------------------------------------------------------- */
@@ -208,12 +216,35 @@ static void continue_decryption(struct connection *connection)
     }
 }
 
+/* Tickets and the like are nothing to wake the user for, who would take a chunk and hold it. */
+static void continue_await(struct connection *connection)
+{
+    enum tls_progress progress = tls_peek(connection->tls);
+
+    if (tls_input_left(connection->tls) == 0)
+        give_cipher(connection);
+    flush_tls(connection);
+    if (progress == TLS_WANT_INPUT)
+        poll_first(connection);
+    else
+        tell_readable(connection);
+}
+
 static void continue_tls(struct connection *connection)
 {
-    if (connection->receiving == RECEIVING_HANDSHAKE)
+    switch (connection->receiving) {
+    case RECEIVING_NOTHING:
+        UNREACHABLE();
+    case RECEIVING_HANDSHAKE:
         continue_handshake(connection);
-    else
+        break;
+    case RECEIVING_AWAIT:
+        continue_await(connection);
+        break;
+    case RECEIVING_CHUNK:
         continue_decryption(connection);
+        break;
+    }
 }
 
 static void recv_done_plain(struct connection *connection, int res)
@@ -234,6 +265,12 @@ static void recv_done_tls(struct connection *connection, int res)
     if (connection->polling && res >= 0) {
         connection->polling = false;
         receive_cipher(connection);
+        return;
+    }
+    if (connection->starved) {
+        connection->starved = false;
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        tell_broken(connection, &error);
         return;
     }
     if (connection->decrypt) {
@@ -261,24 +298,16 @@ static void recv_done(struct op *op, int res)
 
     if (connection->closed)
         return;
-    if (connection->receiving == RECEIVING_AWAIT) {
-        connection->receiving = RECEIVING_NOTHING;
-        connection->user->readable(connection->context);
-    } else if (connection->tls) {
+    if (connection->tls)
         recv_done_tls(connection, res);
-    } else {
+    else if (connection->receiving == RECEIVING_AWAIT)
+        tell_readable(connection);
+    else
         recv_done_plain(connection, res);
-    }
 }
 
-/* TLS: more ciphertext. Where chunks for it are scarce, none is held while nothing comes, or
- * connections that wait for slow servers would starve the others. */
-static void receive_more(struct connection *connection)
+static void poll_first(struct connection *connection)
 {
-    if (connection->cipher || !buffers_scarce(connection->ciphers)) {
-        receive_cipher(connection);
-        return;
-    }
     connection->polling = true;
     ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);
 }
@@ -287,17 +316,22 @@ static void receive_cipher(struct connection *connection)
 {
     if (!connection->cipher)
         connection->cipher = buffers_take(connection->ciphers);
-    if (!connection->cipher) {
-        buffers_wait(connection->ciphers, &connection->cipher_wait);
-        return;
+    if (connection->cipher) {
+        ring_recv(connection->ring, &connection->recv_op, connection->fd, connection->cipher->data,
+                  connection->cipher->size);
+    } else {
+        connection->starved = true;
+        ring_later(connection->ring, &connection->recv_op);
     }
-    ring_recv(connection->ring, &connection->recv_op, connection->fd, connection->cipher->data,
-              connection->cipher->size);
 }
 
-static void cipher_ready(struct buffers_waiter *waiter)
+/* TLS: more ciphertext. Where chunks for it are scarce, none is held while nothing comes. */
+static void receive_more(struct connection *connection)
 {
-    receive_cipher(CONTAINER_OF(waiter, struct connection, cipher_wait));
+    if (connection->cipher || !buffers_scarce(connection->ciphers))
+        receive_cipher(connection);
+    else
+        poll_first(connection);
 }
 
 /* The session has unread ciphertext: go on from the loop. */
@@ -329,10 +363,12 @@ void connection_await(struct connection *connection)
 {
     CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);
     connection->receiving = RECEIVING_AWAIT;
-    if (connection->tls && tls_readable(connection->tls))
-        ring_later(connection->ring, &connection->recv_op);
-    else
+    if (!connection->tls)
         ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);
+    else if (tls_readable(connection->tls))
+        decrypt_later(connection);
+    else
+        poll_first(connection);
 }
 
 /* --- begin ----------------------------------------------------------------------------------- */
@@ -354,8 +390,6 @@ struct connection *connection_create(struct ring *ring, struct buffers *ciphers,
     connection->context = context;
     list_init(&connection->idle_node);
     list_init(&connection->old_node);
-    list_init(&connection->cipher_wait.node);
-    connection->cipher_wait.ready = cipher_ready;
     op_init(&connection->recv_op, recv_done, &connection->ref);
     op_init(&connection->send_op, send_done, &connection->ref);
     if (tls) {

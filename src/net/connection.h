@@ -34,8 +34,8 @@ struct connection_user {
 enum connection_receiving {
     RECEIVING_NOTHING,
     RECEIVING_HANDSHAKE, /* TLS: recv_op waits for the peer's flight */
-    RECEIVING_AWAIT,     /* recv_op polls */
-    RECEIVING_CHUNK      /* recv_op fills chunk, or with TLS cipher; cipher_wait may be queued */
+    RECEIVING_AWAIT,     /* recv_op polls, or with TLS looks for plaintext */
+    RECEIVING_CHUNK      /* recv_op fills chunk, or with TLS cipher */
 };
 
 struct connection {
@@ -45,6 +45,7 @@ struct connection {
     bool sending; /* user->sent is to come */
     bool polling; /* TLS: recv_op waits for ciphertext without a chunk for it */
     bool decrypt; /* TLS: recv_op was only a step of the loop, no new ciphertext */
+    bool starved; /* TLS: the same, to tell that there was no memory */
     struct ring *ring;
     struct buffers *ciphers; /* TLS: where chunks for ciphertext come from */
     int fd;
@@ -57,7 +58,6 @@ struct connection {
     struct buffers *chunk_home;
     size_t chunk_want;    /* up to which length it may be filled */
     struct chunk *cipher; /* TLS: ciphertext received, or to be received into; else NULL */
-    struct buffers_waiter cipher_wait;
     struct text outgoing; /* what send_op sends */
     /* Of the connector, which keeps connections while nobody uses them. */
     char *origin;          /* "https://host:port" that it leads to; owned */

@@ -397,7 +397,8 @@ struct connector *connector_create(struct ring *ring, struct resolver *resolver,
 
     if (!connector)
         return NULL;
-    connector->ciphers = buffers_create(CIPHER_COUNT_MAX * (size_t)CIPHER_BYTES, CIPHER_BYTES);
+    connector->ciphers =
+        buffers_create(CIPHER_COUNT_MAX * (size_t)CIPHER_BYTES, CIPHER_BYTES, false);
     if (!connector->ciphers) {
         free(connector);
         return NULL;

@@ -19,6 +19,7 @@ struct buffers {
     size_t out;
     size_t max;
     size_t chunk_bytes;
+    bool firm;
 };
 
 static struct chunk *map_chunk(struct buffers *buffers)
@@ -41,7 +42,7 @@ static struct chunk *map_chunk(struct buffers *buffers)
     return chunk;
 }
 
-struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes)
+struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes, bool firm)
 {
     struct buffers *buffers = alloc_zeroed(sizeof(*buffers));
 
@@ -50,6 +51,7 @@ struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes)
     list_init(&buffers->idle);
     list_init(&buffers->waiters);
     buffers->chunk_bytes = chunk_bytes;
+    buffers->firm = firm;
     buffers->max = budget_bytes / chunk_bytes;
     if (buffers->max < 2)
         buffers->max = 2;
@@ -89,7 +91,7 @@ struct chunk *buffers_take(struct buffers *buffers)
 
     if (node)
         chunk = LIST_ITEM(node, struct chunk, node);
-    else if (buffers->mapped < buffers->max)
+    else if (!buffers->firm || buffers->mapped < buffers->max)
         chunk = map_chunk(buffers);
     if (!chunk)
         return NULL;

@@ -2,8 +2,7 @@
 /*
  * Chunks: the buffers that bodies travel in, from the socket to the file. They are the credit of
  * the whole data path: who has no chunk, receives nothing. Mapped memory, page-aligned, used over
- * and over. Who holds a chunk of one set of buffers may wait for one of another set, but not the
- * other way round, or they would wait for each other.
+ * and over.
  */
 #ifndef RING_BUFFERS_H
 #define RING_BUFFERS_H
@@ -22,8 +21,9 @@ struct chunk {
 
 struct buffers;
 
-/* At most budget_bytes in chunks of chunk_bytes each, at least two. NULL: out of memory. */
-struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes);
+/* Chunks of chunk_bytes each, at least two. firm: at most budget_bytes of them; else the budget
+ * only tells when they are scarce. NULL: out of memory. */
+struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes, bool firm);
 void buffers_destroy(struct buffers *buffers); /* CHECKs that every chunk is back */
 /* NULL: the budget is used up, or memory is; wait for a chunk to come back. */
 struct chunk *buffers_take(struct buffers *buffers);

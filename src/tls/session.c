@@ -133,16 +133,17 @@ static bool is_peer(const struct tls_session *session, const struct certificate 
                     const WOLFSSL_X509_STORE_CTX *store, struct text *text)
 {
     struct span chain[TLS_CHAIN_MAX];
+    size_t total = store->certs ? (size_t)store->totalCerts : 0;
     size_t count = 0;
 
     if (!certificate_is_for(certificate, &session->peer)) {
         say_wrong_host(text, certificate, &session->peer);
         return false;
     }
-    for (; count < TLS_CHAIN_MAX && count < (size_t)store->totalCerts; count++)
+    for (; count < TLS_CHAIN_MAX && count < total; count++)
         chain[count] =
             span_make((const char *)store->certs[count].buffer, store->certs[count].length);
-    if (count < (size_t)store->totalCerts) {
+    if (count < total) {
         text_printf(text, "%s sends too many certificates", session->peer.host);
         return false;
     }
@@ -442,6 +443,33 @@ enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, 
         return session->state == SESSION_PEER_CLOSED ? TLS_CLOSED : TLS_BAD;
     }
     return *got > 0 ? TLS_OK : TLS_WANT_INPUT;
+}
+
+enum tls_progress tls_peek(struct tls_session *session)
+{
+    struct haul_error error;
+    int result, reason;
+    size_t before;
+    char byte;
+
+    CHECK(session->state != SESSION_HANDSHAKING);
+    if (session->state == SESSION_BROKEN)
+        return TLS_BAD;
+    if (session->state == SESSION_PEER_CLOSED)
+        return TLS_CLOSED;
+    session->error = &error;
+    /* It comes back after each record that is no plaintext. */
+    do {
+        before = session->input_len;
+        result = wolfSSL_peek(session->ssl, &byte, 1);
+        if (result > 0)
+            return TLS_OK;
+        reason = wolfSSL_get_error(session->ssl, result);
+    } while (reason == WOLFSSL_ERROR_WANT_READ && session->input_len > 0 &&
+             session->input_len < before);
+    session->error = NULL;
+    /* An end is said by the read that follows. */
+    return reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed ? TLS_WANT_INPUT : TLS_OK;
 }
 
 enum tls_progress tls_write(struct tls_session *session, struct span data, struct haul_error *error)

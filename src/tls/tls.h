@@ -52,6 +52,9 @@ bool tls_readable(const struct tls_session *session);
  * TLS_OK: *got > 0. */
 enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
                            struct haul_error *error);
+/* Goes through what is not plaintext (tickets, KeyUpdate) and leaves plaintext where it is: TLS_OK:
+ * there is some; TLS_CLOSED, TLS_BAD: as tls_read() will say. */
+enum tls_progress tls_peek(struct tls_session *session);
 /* Encrypts all of data into the output. */
 enum tls_progress tls_write(struct tls_session *session, struct span data,
                             struct haul_error *error);

@@ -234,7 +234,8 @@ def test_discard(origin, target):
 
 
 def test_dry_run_asks_and_lists(origin, target):
-    good, unknown, missing = origin.url("/bytes/300000"), origin.url("/chunked/5"), origin.url("/status/404")
+    origin.on("/unknown")(lambda exchange: exchange.head(200, [("Transfer-Encoding", "chunked")]))
+    good, unknown, missing = origin.url("/bytes/300000"), origin.url("/unknown/5"), origin.url("/status/404")
     ended = run("--dry-run", "-d", target, good, unknown, missing)
     assert ended.status == 3
     assert sorted(ended.stdout.decode().splitlines()) == sorted(

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from haul import Haul, as_nobody, check_content, check_files, has_arrived, run, run_good
+from haul import (PATIENCE, RELEASE, Haul, as_nobody, check_content, check_files, has_arrived, run, run_good,
+                  run_list)
 from origin import Response, body_bytes
 from testbed import tree
 
@@ -219,6 +220,16 @@ def test_long_name_leaves_room_for_the_temporary_one(origin, target):
     run_good("-d", target, origin.url("/" + "n" * 255))
     run_good("-d", target, origin.url("/" + "n" * 255))
     check_files(target, {"n" * 255: b"ok", "n" * 253 + ".1": b"ok"})
+
+
+def test_thousands_of_files_of_one_name(nginx, target, tmp_path):
+    """Lists are often so: the name says nothing, the query says all. Each gets a number, and none takes long."""
+    count = 10_500
+    ended = run_list(tmp_path, [nginx.url("http", f"/size/1?{i}") for i in range(count)], "-q", "-d", target,
+                     binary=RELEASE or None)
+    assert ended.status == 0
+    assert len(list(target.iterdir())) == count
+    assert ended.seconds < 10 * PATIENCE
 
 
 # Two processes.

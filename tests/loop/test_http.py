@@ -132,6 +132,16 @@ def test_dry_run_is_not_misled_by_a_length_without_a_body(origin):
     assert {request.connection for request in origin.requests} == {1}
 
 
+def test_body_behind_the_head_alone_that_was_asked_for(origin):
+    """It is not taken for the next response."""
+
+    @origin.on("/wrong")
+    def wrong(exchange):
+        exchange.send(head_bytes(200, [("Content-Length", 5)]) + b"hello")
+
+    run_good("--dry-run", "-j", 1, "-x", 1, *(origin.url(f"/wrong/{i}") for i in range(5)))
+
+
 # What a server sends is never let loose on a terminal.
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\x1b[2J\x9b1m\r\b"

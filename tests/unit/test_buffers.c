@@ -24,7 +24,7 @@ static void test_budget(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct buffers *buffers = buffers_create(rows[i].budget_bytes, CHUNK_BYTES);
+        struct buffers *buffers = buffers_create(rows[i].budget_bytes, CHUNK_BYTES, true);
         struct chunk *chunks[CHUNKS_MAX];
 
         assert_non_null(buffers);
@@ -52,7 +52,7 @@ static void test_budget(void **state)
 /* The same memory again, the latest first: a steady state maps nothing. */
 static void test_reuse(void **state)
 {
-    struct buffers *buffers = buffers_create(CHUNKS_MAX * CHUNK_BYTES, CHUNK_BYTES);
+    struct buffers *buffers = buffers_create(CHUNKS_MAX * CHUNK_BYTES, CHUNK_BYTES, true);
     struct chunk *a = buffers_take(buffers);
     struct chunk *b = buffers_take(buffers);
     char *data = b->data;
@@ -74,7 +74,7 @@ static void test_reuse(void **state)
 
 static void test_scarce(void **state)
 {
-    struct buffers *buffers = buffers_create(4 * CHUNK_BYTES, CHUNK_BYTES);
+    struct buffers *buffers = buffers_create(4 * CHUNK_BYTES, CHUNK_BYTES, true);
     struct chunk *chunks[4];
 
     (void)state;
@@ -111,7 +111,7 @@ static void waiting_ready(struct buffers_waiter *waiter)
 
 static void test_waiters(void **state)
 {
-    struct buffers *buffers = buffers_create(2 * CHUNK_BYTES, CHUNK_BYTES);
+    struct buffers *buffers = buffers_create(2 * CHUNK_BYTES, CHUNK_BYTES, true);
     struct chunk *a = buffers_take(buffers);
     struct chunk *b = buffers_take(buffers);
     struct waiting waiting[4];
@@ -157,7 +157,7 @@ static void wait_again(struct buffers_waiter *waiter)
 /* A waiter may wait for the next chunk from within its call; that one comes from another give. */
 static void test_wait_from_within(void **state)
 {
-    struct buffers *buffers = buffers_create(2 * CHUNK_BYTES, CHUNK_BYTES);
+    struct buffers *buffers = buffers_create(2 * CHUNK_BYTES, CHUNK_BYTES, true);
     struct chunk *a = buffers_take(buffers);
     struct chunk *b = buffers_take(buffers);
     struct waiting waiting = {.buffers = buffers, .waiter.ready = wait_again};

@@ -285,6 +285,34 @@ static void test_uses(void **state)
     accepted("upper", "LocalHost.");
 }
 
+/* What one server sends does not vouch for another one that is met meanwhile. */
+static void test_chain_of_another(void **state)
+{
+    struct tls_server_options options = {
+        .directory = directory, .certificate = "chain", .tls12 = true};
+    struct tls_trust *trust = trust_of("ca", true);
+    struct tls_server server;
+    struct haul_error error;
+    struct tls_session *client;
+    char piece[1 << 16];
+
+    (void)state;
+    tls_server_start(&server, &options);
+    client = tls_session_create(trust, SPAN("localhost"), &error);
+    assert_non_null(client);
+    assert_int_equal(tls_handshake(client, &error), TLS_WANT_INPUT);
+    tls_server_take(&server, client);
+    assert_true(tls_server_accept(&server));
+    assert_int_not_equal(tls_server_give(&server, client, sizeof(piece), piece), 0);
+    /* It has read the certificates, and waits for the server's Finished. */
+    assert_int_equal(tls_handshake(client, &error), TLS_WANT_INPUT);
+    refuse_with(trust, "nochain", "localhost", "haul intermediate CA");
+    assert_int_equal(tls_server_shake(&server, client, sizeof(piece), &error), TLS_OK);
+    tls_session_destroy(client);
+    tls_server_stop(&server);
+    tls_trust_destroy(trust);
+}
+
 static void test_no_check(void **state)
 {
     static const char *const names[] = {"unknown", "expired", "wrongname", "selfsigned", "cnonly"};
@@ -729,6 +757,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_name_constraints),
         cmocka_unit_test(test_authorities),
         cmocka_unit_test(test_uses),
+        cmocka_unit_test(test_chain_of_another),
         cmocka_unit_test(test_no_check),
         cmocka_unit_test(test_trust_files),
         cmocka_unit_test(test_environment),

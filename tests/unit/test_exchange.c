@@ -133,7 +133,7 @@ static void begin_with(size_t chunks, uint64_t timeout_ms)
     memset(&f, 0, sizeof(f));
     f.ring = ring_create(&options, &error);
     assert_non_null(f.ring);
-    f.buffers = buffers_create(chunks * CHUNK_BYTES, CHUNK_BYTES);
+    f.buffers = buffers_create(chunks * CHUNK_BYTES, CHUNK_BYTES, true);
     f.response = response_create();
     exchange_init(&f.exchange, &user, f.ring, f.buffers, f.response,
                   timeout_ms * (uint64_t)NS_PER_MS);
