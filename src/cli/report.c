@@ -361,10 +361,11 @@ void report_summary(struct report *report, uint64_t duration_ns)
         add_pace(line, report->bytes, duration_ns);
     if (report->work_left)
         text_printf(line, "; the input was not read to its end");
-    if (report->kept > 0)
-        text_printf(line, "; %llu partial file%s kept: the same URL%s to the same place goes on",
-                    (unsigned long long)report->kept, report->kept == 1 ? "" : "s",
-                    report->kept == 1 ? "" : "s");
+    if (report->kept == 1)
+        text_printf(line, "; 1 partial file kept: the same URL to the same place goes on");
+    else if (report->kept > 1)
+        text_printf(line, "; %llu partial files kept: the same URLs to the same place go on",
+                    (unsigned long long)report->kept);
     end_line(report, HAUL_LOG_NOTICE, NULL);
 }
 

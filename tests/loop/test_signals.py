@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Being told to stop."""
 
+import os
+import pty
+import re
 import signal
 import socket
 import subprocess
+import termios
 
 import pytest
 
-from haul import PATIENCE, FullListener, Haul, check_files
+from haul import PATIENCE, FullListener, Haul, check_files, run_good
 from origin import body_bytes
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -77,21 +81,100 @@ def test_stops_with_a_long_list(origin, target, tmp_path):
     check_files(target, {})
 
 
-def test_what_the_summary_promises_is_true(origin, target, tmp_path):
-    """Where it says that the same command goes on with the rest, that does not fetch again what is done."""
-    path = tmp_path / "list.txt"
-    path.write_text("".join(origin.url(f"/bytes/{i}\n") for i in range(5)) + origin.url("/delay/60\n"))
-    with Haul("-d", target, "-i", path) as haul:
-        haul.wait_until(lambda: (target / "4").exists() and origin.count("/delay/60"), "all but one are done")
+def test_what_the_summary_promises_is_true(origin, target):
+    """It counts the partial files that are kept, and these the same URLs take up again."""
+    urls = [origin.url("/bytes/5"), origin.url("/delay/60"),
+            *(origin.url(f"/bytes/{size}?etag=e&rate=100000") for size in (3000000, 4000000))]
+    with Haul("-d", target, *urls) as haul:
+        haul.wait_until(lambda: len(origin.requests) == 4 and (target / "5").exists(), "all are under way")
+        origin.stopping.wait(1)
         haul.signal(signal.SIGINT)
         ended = haul.finish(10)
-    if "goes on with the rest" not in ended.stderr:
-        return
-    with Haul("-d", target, "-i", path) as haul:
-        haul.wait_until(lambda: origin.count("/delay/60") == 2, "the rest is under way")
+    assert ended.lines[-1].startswith("1 done, 3 unfinished")
+    assert ended.lines[-1].endswith("; 2 partial files kept: the same URLs to the same place go on")
+    assert "same command" not in ended.stderr
+    for url in urls[2:]:
+        run_good("-d", target, url)
+        assert origin.requests[-1].header("Range")
+    check_files(target, {"5": body_bytes(5), "3000000": body_bytes(3000000), "4000000": body_bytes(4000000)})
+
+
+def small_files(origin, path, count):
+    path.write_text("".join(origin.url(f"/bytes/5?name-to-make-lines-longer-than-they-would-be={i}\n") for i in range(count)))
+    return path
+
+
+@pytest.mark.parametrize("term", ("xterm", "dumb"))
+def test_terminal_that_was_stopped(origin, tmp_path, term):
+    """With ^S: the downloads go on, and so does the first ^C."""
+    path = small_files(origin, tmp_path / "list.txt", 2000)
+    master, slave = pty.openpty()
+    with Haul("--discard", "-i", path, origin.url("/delay/60"), stdout=slave, stderr=slave,
+              env={"TERM": term}) as haul:
+        termios.tcflow(slave, termios.TCOOFF)
+        haul.wait_until(lambda: len(origin.requests) == 2001, "all have been asked for", 60)
         haul.signal(signal.SIGINT)
-        haul.finish(10)
-    check_files(target, {str(i): body_bytes(i) for i in range(5)})
+        assert haul.finish(10).status == 7
+    os.close(master)
+    os.close(slave)
+
+
+def test_terminal_that_goes_on(origin, tmp_path):
+    """What was left out is counted, and what is newest is shown."""
+    path = small_files(origin, tmp_path / "list.txt", 2000)
+    master, slave = pty.openpty()
+    with Haul("--discard", "-i", path, origin.url("/delay/60"), stdout=slave, stderr=slave,
+              env={"TERM": "xterm"}) as haul:
+        termios.tcflow(slave, termios.TCOOFF)
+        haul.wait_until(lambda: len(origin.requests) == 2001, "all have been asked for", 60)
+        origin.stopping.wait(0.5)
+        termios.tcflow(slave, termios.TCOON)
+        os.close(slave)
+        haul.signal(signal.SIGINT)
+        shown = b""
+        while True:
+            try:
+                shown += os.read(master, 65536)
+            except OSError:  # the other side is closed
+                break
+        assert haul.finish(10).status == 7
+    os.close(master)
+    left_out = re.search(rb"\.\.\. (\d+) lines left out\r\n", shown)
+    assert left_out
+    assert shown.count(b"done: ") + int(left_out[1]) == 2000
+    assert b"stopping" in shown and b"2000 done, 1 unfinished" in shown
+
+
+def test_messages_that_nobody_reads(origin, tmp_path):
+    path = small_files(origin, tmp_path / "list.txt", 2000)
+    with Haul("--discard", "-i", path, origin.url("/delay/60"), stderr=subprocess.PIPE) as haul:
+        haul.wait_until(lambda: len(origin.requests) == 2001, "all have been asked for", 60)
+        origin.stopping.wait(0.5)
+        haul.signal(signal.SIGINT)
+        origin.stopping.wait(0.5)
+        lines = haul.process.stderr.read().decode().splitlines()
+        assert haul.finish(10).status == 7
+    assert len([line for line in lines if line.startswith("done: ")]) == 2000
+    assert lines[-1].startswith("2000 done, 1 unfinished")
+
+
+def test_listing_that_nobody_reads(origin, tmp_path):
+    """It waits for its reader, but can be stopped."""
+    path = small_files(origin, tmp_path / "list.txt", 2000)
+    with Haul("--dry-run", "-i", path, origin.url("/delay/60"), stdout=subprocess.PIPE) as haul:
+        haul.wait_until(lambda: len(origin.requests) == 2001, "all have been asked for", 60)
+        haul.signal(signal.SIGINT)
+        assert haul.finish(10).status == 7
+
+
+def test_long_pause_is_told(origin, target):
+    """Once, and only where there is nothing else to see."""
+    with Haul("-d", target, "-m", 1, origin.url("/status/503?retry-after=60"), origin.url("/bytes/5")) as haul:
+        haul.wait_until(lambda: "waiting: 1 host asked for a pause\n" in haul.stderr(), "it is told", 15)
+        origin.stopping.wait(6)
+        haul.signal(signal.SIGINT)
+        ended = haul.finish(10)
+    assert ended.stderr.count("waiting:") == 1
 
 
 def test_ignored_signal_stays_ignored(origin, target):

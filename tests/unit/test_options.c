@@ -232,6 +232,28 @@ static void test_errors_name_option_value_and_what_is_expected(void **state)
                  "--kernel-features-off=defer-taskrun,x", NULL);
 }
 
+static void test_long_values_are_cut_between_characters(void **state)
+{
+    char value[512] = "--timeout=x";
+    char expected[512] = "--timeout: \"x";
+
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        strcat(value, "\u00e9");
+    for (int i = 0; i < 39; i++)
+        strcat(expected, "\u00e9");
+    strcat(expected, "...\" won't do; expected a number of seconds from 0.1 to 86400");
+    expect_error(expected, value, NULL);
+    strcpy(value, "--timeout=x");
+    strcpy(expected, "--timeout: \"x");
+    for (int i = 0; i < 30; i++)
+        strcat(value, "\x1b");
+    for (int i = 0; i < 19; i++)
+        strcat(expected, "\\x1b");
+    strcat(expected, "...\" won't do; expected a number of seconds from 0.1 to 86400");
+    expect_error(expected, value, NULL);
+}
+
 static void test_unknown_options(void **state)
 {
     (void)state;
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_choices_and_lists),
         cmocka_unit_test(test_many_headers),
         cmocka_unit_test(test_errors_name_option_value_and_what_is_expected),
+        cmocka_unit_test(test_long_values_are_cut_between_characters),
         cmocka_unit_test(test_unknown_options),
         cmocka_unit_test(test_ambiguous_prefixes),
         cmocka_unit_test(test_lines_of_a_list),

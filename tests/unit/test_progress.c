@@ -431,7 +431,7 @@ static void test_lines_that_stay_are_written_when_there_are_many(void **state)
     progress_init(&p, fds[1], false);
     for (int i = 0; i < 10000; i++)
         progress_say(&p, SPAN("0123456789"));
-    assert_true(p.above.len <= 64 * 1024);
+    assert_true(p.output.lines.len <= 64 * 1024);
     progress_end(&p);
     got = 0;
     for (ssize_t more; (more = read(fds[0], buffer, sizeof(buffer))) > 0;)
@@ -439,6 +439,76 @@ static void test_lines_that_stay_are_written_when_there_are_many(void **state)
     assert_int_equal(got, 110000);
     close(fds[0]);
     close(fds[1]);
+}
+
+/* The lines that stay don't wait for room that never comes. */
+static void test_a_window_of_one_row(void **state)
+{
+    struct progress p;
+    struct screen s;
+
+    (void)state;
+    screen_open(&s, 1, 40);
+    progress_init(&p, s.slave, false);
+    progress_say(&p, SPAN("failed: a"));
+    draw(&p, start_ns, 2);
+    assert_int_equal(p.output.lines.len, 0);
+    screen_read(&s);
+    assert_int_equal(s.reads, 1);
+    progress_end(&p);
+    screen_close(&s);
+}
+
+/* All that the terminal has to give. */
+static void read_all(int master, struct text *text)
+{
+    char buffer[4096];
+    struct pollfd ready = {.fd = master, .events = POLLIN};
+
+    while (poll(&ready, 1, 100) == 1) {
+        ssize_t got = read(master, buffer, sizeof(buffer));
+
+        if (got <= 0)
+            break;
+        text_add(text, span_make(buffer, (size_t)got));
+    }
+}
+
+/* Nobody reads it, as if it were stopped with ^S: what is said must not wait, nor fill memory. */
+static void test_a_terminal_that_takes_nothing(void **state)
+{
+    struct text text = {0};
+    struct progress p;
+    struct screen s;
+
+    (void)state;
+    screen_open(&s, 10, 40);
+    progress_init(&p, s.slave, false);
+    for (uint64_t i = 0; i < 50000; i++) {
+        char line[32];
+
+        snprintf(line, sizeof(line), "line %llu", (unsigned long long)i);
+        progress_say(&p, span_of(line));
+        if (i % 10 == 0)
+            draw(&p, start_ns + i, 2);
+        assert_true(p.output.lines.len <= 64 * 1024);
+        assert_true(p.output.rest.len <= 80 * 1024);
+    }
+    progress_say(&p, SPAN("the last"));
+    assert_int_equal(fcntl(s.slave, F_GETFL) & O_NONBLOCK, 0);
+    read_all(s.master, &text);
+    for (uint64_t i = 0; i < 50; i++) {
+        draw(&p, start_ns + NS_PER_S + i, 2);
+        read_all(s.master, &text);
+        if (p.output.lines.len == 0 && p.output.rest.len == 0)
+            break;
+    }
+    assert_non_null(strstr(text_span(&text).data, "line 0\r\n"));
+    assert_non_null(strstr(text_span(&text).data, " lines left out\r\n"));
+    assert_non_null(strstr(text_span(&text).data, "line 49999\r\nthe last\r\n"));
+    text_free(&text);
+    progress_end(&p);
+    screen_close(&s);
 }
 
 static void test_a_terminal_that_is_gone(void **state)
@@ -512,6 +582,8 @@ int main(void)
         cmocka_unit_test(test_windows_of_all_sizes),
         cmocka_unit_test(test_a_narrower_window),
         cmocka_unit_test(test_lines_that_stay_are_written_when_there_are_many),
+        cmocka_unit_test(test_a_window_of_one_row),
+        cmocka_unit_test(test_a_terminal_that_takes_nothing),
         cmocka_unit_test(test_a_terminal_that_is_gone),
         cmocka_unit_test(test_time_left),
     };

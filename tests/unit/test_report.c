@@ -94,6 +94,7 @@ static void test_failed(void **state)
     report_result(&f.report, &result, "li\nst", 12);
     result = result_of(HAUL_TIMEOUT, "");
     result.tries = 5;
+    result.bytes = 10;
     report_result(&f.report, &result, "", 0);
     result = result_of(HAUL_NETWORK, "reset");
     result.kept = true;
@@ -104,6 +105,24 @@ static void test_failed(void **state)
                   "failed: https://host/a.jpg: reset; what has come is kept, the same command "
                   "goes on from there\n");
     assert_int_equal(report_exit_status(&f.report), 2);
+    end(&f);
+}
+
+/* --timeout is not what bounds names, connecting and the handshake. */
+static void test_advice_for_a_timeout(void **state)
+{
+    struct haul_result result = result_of(HAUL_TIMEOUT, "the TLS handshake took too long");
+    struct fixture f;
+
+    (void)state;
+    begin(&f, false, false);
+    report_result(&f.report, &result, "", 0);
+    result.bytes = result.resumed_bytes = 10;
+    report_result(&f.report, &result, "", 0);
+    assert_null(strstr(said(&f), "--timeout"));
+    result.http_status = 200;
+    report_result(&f.report, &result, "", 0);
+    assert_non_null(strstr(said(&f), "; --timeout=SEC waits longer\n"));
     end(&f);
 }
 
@@ -154,7 +173,7 @@ static void test_work_left_in_the_list(void **state)
     report_work_left(&f.report);
     assert_int_equal(report_exit_status(&f.report), 7);
     report_summary(&f.report, 1000000000);
-    assert_non_null(strstr(said(&f), "1 done; the same command goes on"));
+    assert_non_null(strstr(said(&f), "1 done; the input was not read to its end\n"));
     end(&f);
 }
 
@@ -208,12 +227,15 @@ static void test_summary(void **state)
     report_summary(&f.report, 1);
     assert_string_equal(said(&f), "");
     ended(&f, HAUL_UNFINISHED);
-    ended(&f, HAUL_UNFINISHED);
+    result = result_of(HAUL_UNFINISHED, "");
+    result.kept = true;
+    report_result(&f.report, &result, "", 0);
     f.report.failed = 3;
     report_summary(&f.report, UINT64_C(4000000000));
     assert_string_equal(said(&f), "1 done, 3 failed, 2 unfinished; 1.0 MiB in 4.0s (256.0 KiB/s); "
-                                  "the same command goes on with the rest\n");
+                                  "1 partial file kept: the same URL to the same place goes on\n");
     f.report.unfinished = 0;
+    f.report.kept = 0;
     assert_int_equal(ftruncate(f.fd, 0), 0);
     lseek(f.fd, 0, SEEK_SET);
     report_summary(&f.report, UINT64_C(64000000000));
@@ -274,11 +296,51 @@ static void test_a_full_log_does_not_stop_anything(void **state)
     end(&f);
 }
 
+/* A slow reader gets every line, one that does not read at all holds nothing up. */
+static void test_a_pipe_that_nobody_reads(void **state)
+{
+    static char buffer[64 * 1024];
+    struct text text = {0};
+    struct report report;
+    int fds[2];
+    ssize_t got;
+
+    (void)state;
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    report_init(&report, fds[1], false, false);
+    for (int i = 0; i < 40000; i++) {
+        report_say(&report, "0123456789 0123456789");
+        if (i % 100 == 0)
+            report_flush(&report);
+    }
+    assert_int_equal(report.output.left_out, 0);
+    for (int i = 0; i < 100000; i++)
+        report_say(&report, "0123456789 0123456789");
+    report_say(&report, "the last");
+    assert_true(report.output.left_out > 0);
+    assert_true(report.output.lines.len <= 1024 * 1024);
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    do {
+        report_flush(&report);
+        while ((got = read(fds[0], buffer, sizeof(buffer))) > 0)
+            text_add(&text, span_make(buffer, (size_t)got));
+    } while (output_waits(&report.output));
+    assert_non_null(strstr(text_span(&text).data, "9\n... "));
+    assert_non_null(strstr(text_span(&text).data, " lines left out\n0123456789 "));
+    assert_non_null(strstr(text_span(&text).data, "\nthe last\n"));
+    report_free(&report);
+    text_free(&text);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_done),
         cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_advice_for_a_timeout),
         cmocka_unit_test(test_exit_status),
         cmocka_unit_test(test_work_left_in_the_list),
         cmocka_unit_test(test_bad_lines),
@@ -286,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_a_full_log_does_not_stop_anything),
+        cmocka_unit_test(test_a_pipe_that_nobody_reads),
     };
 
     return UNIT_RUN(tests);
