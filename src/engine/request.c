@@ -268,6 +268,14 @@ static void get_connection(struct request *request)
         connect_start(connector, &request->connect, &request->transfer->url);
 }
 
+/* The server has closed an idle connection as we took it, or had sent more on it than belonged to
+ * the answer before: that says nothing of this request, and no try of the user's is lost by it. */
+static bool is_leftover(const struct exchange *exchange, const struct haul_error *error)
+{
+    return error->status != HAUL_OK && error->status != HAUL_TIMEOUT &&
+           (!exchange->answered || error->status == HAUL_BAD_RESPONSE);
+}
+
 static void exchange_ended(struct exchange *exchange, struct connection *connection, bool reusable,
                            const struct haul_error *error)
 {
@@ -277,9 +285,7 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
         connector_give(request->engine->connector, connection);
     else
         connection_close(connection);
-    if (error->status != HAUL_OK && error->status != HAUL_TIMEOUT && !exchange->answered &&
-        request->reused) {
-        /* The server has closed an idle connection as we took it: no try of the user's is lost. */
+    if (request->state == REQUEST_HEAD && request->reused && is_leftover(exchange, error)) {
         request->fresh = true;
         get_connection(request);
         return;

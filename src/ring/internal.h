@@ -8,7 +8,7 @@
 #include "ring/offload.h"
 #include "ring/ring.h"
 
-enum { RING_ENTRIES = 1024, RING_BATCH = 256, RING_RANDOM = 64 };
+enum { RING_ENTRIES = 1024, RING_ENTRIES_MIN = 64, RING_BATCH = 256, RING_RANDOM = 64 };
 
 struct completion {
     struct op *op;

@@ -7,10 +7,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
-enum { UNUSED_MAX = 64 };
+enum { UNUSED_MAX = 64, HINTS_MAX = 1000, HINT_FROM = 8 };
+
+struct hint {
+    struct map_node node;
+    unsigned number;
+    char name[];
+};
 
 struct directories {
     struct ring *ring;
@@ -18,6 +25,16 @@ struct directories {
     struct list unused; /* the longest unused first */
     size_t unused_count;
 };
+
+static void drop_hints(struct directory *directory)
+{
+    struct map_node *node;
+
+    while ((node = map_any(&directory->hints))) {
+        map_remove(&directory->hints, node);
+        free(MAP_ITEM(node, struct hint, node));
+    }
+}
 
 static void directory_last(struct ref *ref)
 {
@@ -27,6 +44,8 @@ static void directory_last(struct ref *ref)
     if (directory->fd >= 0)
         ring_close(directory->directories->ring, directory->fd);
     map_free(&directory->names);
+    drop_hints(directory);
+    map_free(&directory->hints);
     free(directory->path);
     free(directory);
 }
@@ -123,6 +142,7 @@ static struct directory *directory_create(struct directories *directories, struc
     directory->fd = -1;
     ref_init(&directory->ref, directory_last);
     map_init(&directory->names, ring_random(directories->ring));
+    map_init(&directory->hints, ring_random(directories->ring));
     list_init(&directory->waiting);
     list_init(&directory->unused_node);
     op_init(&directory->op, opened, &directory->ref);
@@ -169,4 +189,40 @@ void directory_release(struct directory *directory)
     list_push_back(&directories->unused, &directory->unused_node);
     if (++directories->unused_count > UNUSED_MAX)
         directory_drop(LIST_ITEM(directories->unused.next, struct directory, unused_node));
+}
+
+static struct hint *find_hint(const struct directory *directory, struct span name)
+{
+    struct map_node *node = map_find(&directory->hints, name);
+
+    return node ? MAP_ITEM(node, struct hint, node) : NULL;
+}
+
+unsigned directory_free_number(const struct directory *directory, struct span name)
+{
+    const struct hint *hint = find_hint(directory, name);
+
+    return hint ? hint->number : 0;
+}
+
+void directory_note_number(struct directory *directory, struct span name, unsigned number)
+{
+    struct hint *hint = find_hint(directory, name);
+
+    if (hint) {
+        if (number > hint->number)
+            hint->number = number;
+        return;
+    }
+    if (number < HINT_FROM)
+        return;
+    if (directory->hints.count >= HINTS_MAX)
+        drop_hints(directory);
+    hint = alloc_zeroed(sizeof(*hint) + name.len);
+    if (!hint)
+        return;
+    hint->number = number;
+    memcpy(hint->name, name.data, name.len);
+    if (!map_put(&directory->hints, &hint->node, span_make(hint->name, name.len)))
+        free(hint);
 }

@@ -25,6 +25,7 @@ struct directory {
     int fd; /* -1 while it is being opened, or if that failed */
     unsigned users;
     struct map names; /* that are being written */
+    struct map hints; /* names that many files have wanted: where the free numbers begin */
     struct op op;
     struct list waiting;
     struct list unused_node;
@@ -46,5 +47,10 @@ struct directory *directory_get(struct directories *directories, struct span pat
                                 struct directory_wait *wait, struct haul_error *error);
 void directory_unwait(struct directory_wait *wait);
 void directory_release(struct directory *directory);
+/* From which number on a name is likely to be free; 0 if nothing is known. To be told what number a
+ * name got in the end. A hint only, so that thousands of files of one name don't try all numbers.
+ */
+unsigned directory_free_number(const struct directory *directory, struct span name);
+void directory_note_number(struct directory *directory, struct span name, unsigned number);
 
 #endif

@@ -139,8 +139,10 @@ static bool claim_name(struct sink_file *file, unsigned number, struct haul_erro
         file_name_numbered(&file->sink.name, text_span(&file->wanted), number);
         if (!try_claim(file, &file->name_claim, &file->sink.name, &file->name_claimed))
             break;
-        if (file->name_claimed)
+        if (file->name_claimed) {
+            directory_note_number(file->directory, text_span(&file->wanted), number);
             return true;
+        }
         if (!file->auto_renaming) {
             error_set(error, HAUL_IN_USE, 0, "another download of this run is to be %s",
                       name_of(file));
@@ -308,7 +310,9 @@ static void partial_looked_for(struct op *op, int res)
 
 static void look_for_partial(struct sink_file *file)
 {
-    if (claim_partial(file, &file->sink.answer) && claim_name(file, 0, &file->sink.answer))
+    unsigned number = directory_free_number(file->directory, text_span(&file->wanted));
+
+    if (claim_partial(file, &file->sink.answer) && claim_name(file, number, &file->sink.answer))
         ring_exists(file->sink.ring, step(file, partial_looked_for), file->directory->fd,
                     file->partial.data);
     else
@@ -477,7 +481,9 @@ static void file_renamed(struct op *op, int res)
     struct haul_error error;
 
     if (res == -EEXIST && file->auto_renaming) {
-        if (claim_name(file, file->number + 1, &error))
+        unsigned next = directory_free_number(file->directory, text_span(&file->wanted));
+
+        if (claim_name(file, next > file->number ? next : file->number + 1, &error))
             rename_file(file);
         else
             sink_step_end(&file->sink, &error);

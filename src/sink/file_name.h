@@ -8,7 +8,7 @@
 #include "base/span.h"
 #include "base/text.h"
 
-enum { FILE_NAME_BYTES_MAX = 255, FILE_NAME_NUMBER_MAX = 9999 };
+enum { FILE_NAME_BYTES_MAX = 255, FILE_NAME_NUMBER_MAX = 999999 };
 
 /* All clear *text first and keep within FILE_NAME_BYTES_MAX, cutting between UTF-8 characters. */
 

@@ -256,7 +256,7 @@ static void test_bad_options_fail_their_download_only(void **state)
     expect(&f, "http://a/5", 13);
     expect_end(&f, "failed: list:1: an option, but no URL before it\n"
                    "failed: list:5: checksum: no such option of a download\n"
-                   "failed: list:8: out: a value is missing; expected out=FILE\n"
+                   "failed: list:8: out: a value is missing; expected FILE\n"
                    "failed: list:10: out: \"-\" can't be the file of a list's line\n"
                    "failed: list:12: max-tries: can't be set for a single download; use "
                    "--max-tries for all of them\n");
