@@ -283,6 +283,8 @@ static void stop(struct app *app)
     struct haul_stats stats = {.size = sizeof(stats)};
 
     app->state = APP_STOPPING;
+    app->report.output.hurried = true;
+    app->listing_output.hurried = true;
     haul_engine_stats(app->engine, &stats);
     if (!stats.source_ended)
         report_work_left(&app->report);
@@ -318,8 +320,6 @@ static void flush(struct app *app)
 static void finish_listing(struct app *app)
 {
     flush(app);
-    while (app->state == APP_RUNNING && output_waits(&app->listing_output))
-        (void)output_wait(&app->listing_output, -1);
     output_finish(&app->listing_output);
     check_listing(app);
 }

@@ -147,7 +147,9 @@ bool output_wait(struct output *output, int timeout_ms)
 
 void output_finish(struct output *output)
 {
-    while (output_waits(output) && output_wait(output, FINISH_MS))
+    int limit_ms = output->own_fd > 0 || output->hurried ? FINISH_MS : -1;
+
+    while (output_waits(output) && output_wait(output, limit_ms))
         continue;
 }
 

@@ -26,6 +26,7 @@ struct output {
     struct text lines; /* to be written; each ends in a line feed */
     uint64_t left_out; /* lines that stood before them */
     struct text rest;  /* sent, but not taken yet */
+    bool hurried;      /* the user has asked for an end: output_finish() is not to wait for long */
     int broken;        /* errno of why it can't be written to any more; 0: it can */
 };
 
@@ -42,7 +43,8 @@ void output_send(struct output *output, struct span s);
 /* Waits until some of that is taken; false: it was not in this time (negative: no limit), or a
  * signal came. */
 bool output_wait(struct output *output, int timeout_ms);
-/* Waits for all of it, but no longer than two seconds while nothing is taken. */
+/* Waits for all of it; where it is a terminal, which may be stopped, or `hurried` is set, no longer
+ * than two seconds while nothing is taken. */
 void output_finish(struct output *output);
 /* Keeps the line for output_take_lines(). False: many wait, and they could be sent now. */
 bool output_add_line(struct output *output, struct span line);

@@ -94,7 +94,8 @@ def test_what_the_summary_promises_is_true(origin, target):
         exchange.sleep(3600)
         return exchange.close()
 
-    urls = [origin.url(path) for path in ("/bytes/5", "/delay/60", "/halting/300000?etag=x", "/halting/400000?etag=x")]
+    paths = ("/bytes/5", "/delay/60", "/halting/3000000?etag=x", "/halting/4000000?etag=x")
+    urls = [origin.url(path) for path in paths]
     with Haul("-d", target, *urls) as haul:
         haul.wait_until(lambda: (target / "5").exists() and
                         sum(path.stat().st_size > 0 for path in target.glob("*.haul")) == 2, "two have begun")
@@ -105,11 +106,12 @@ def test_what_the_summary_promises_is_true(origin, target):
     for url in urls[2:]:
         run_good("-d", target, url)
         assert origin.requests[-1].header("range")
-    check_files(target, {"5": body_bytes(5), "300000": body_bytes(300000), "400000": body_bytes(400000)})
+    check_files(target, {"5": body_bytes(5), "3000000": body_bytes(3000000), "4000000": body_bytes(4000000)})
 
 
 def small_files(origin, path, count):
-    path.write_text("".join(origin.url(f"/bytes/5?name-to-make-lines-longer-than-they-would-be={i}\n") for i in range(count)))
+    long = "name-to-make-lines-longer-than-they-would-be"
+    path.write_text("".join(origin.url(f"/bytes/5?{long}={i}\n") for i in range(count)))
     return path
 
 
