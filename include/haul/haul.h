@@ -40,6 +40,7 @@ extern "C" {
     X(CERTIFICATE, 1, NEVER, "certificate not accepted")                                           \
     X(TLS, 1, NEVER, "TLS handshake failed")                                                       \
     X(TIMEOUT, 2, RETRY, "timed out")                                                              \
+    X(CONNECT_TIMEOUT, 2, RETRY, "no connection in time")                                          \
     X(NOT_FOUND, 3, NEVER, "not found on the server")                                              \
     X(NETWORK, 6, RETRY, "network trouble")                                                        \
     X(SHORT_BODY, 6, RETRY, "the body ended early")                                                \

@@ -168,14 +168,13 @@ static uint64_t bytes_received(const struct haul_result *result)
 }
 
 /* What people can do about it, NULL where there is nothing short to say. */
-static const char *advice(const struct haul_result *result)
+static const char *advice(enum haul_status status)
 {
-    switch (result->status) {
+    switch (status) {
     case HAUL_TIMEOUT:
-        /* Before that, --connect-timeout may have been what ended it. */
-        if (bytes_received(result) > 0 || result->http_status != 0)
-            return "--timeout=SEC waits longer";
-        break;
+        return "--timeout=SEC waits longer";
+    case HAUL_CONNECT_TIMEOUT:
+        return "--connect-timeout=SEC waits longer";
     case HAUL_EXISTS:
         return "--auto-file-renaming would give it another name";
     case HAUL_CANNOT_RESUME:
@@ -260,7 +259,7 @@ static void report_failed(struct report *report, const struct haul_result *resul
                           uint64_t list_line)
 {
     struct text *line = &report->line;
-    const char *hint = advice(result);
+    const char *hint = advice(result->status);
 
     text_printf(line, "failed: ");
     add_place(line, list, list_line);

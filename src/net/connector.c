@@ -215,7 +215,7 @@ static void connect_timed_out(struct timer *timer)
     struct connect *connect = CONTAINER_OF(timer, struct connect, timer);
     struct haul_error error;
 
-    error_set(&error, HAUL_TIMEOUT, 0, "the TLS handshake took too long");
+    error_set(&error, HAUL_CONNECT_TIMEOUT, 0, "the TLS handshake took too long");
     connection_close(connect->connection);
     connect_end(connect, NULL, &error);
 }

@@ -215,8 +215,8 @@ static void give_up_fired(struct timer *timer)
     struct dial *dial = CONTAINER_OF(timer, struct dial, give_up);
 
     if (dial->error.status == HAUL_OK)
-        error_set(&dial->error, HAUL_TIMEOUT, 0, "no connection to %s port %u in time", dial->host,
-                  dial->port);
+        error_set(&dial->error, HAUL_CONNECT_TIMEOUT, 0, "no connection to %s port %u in time",
+                  dial->host, dial->port);
     dial_end(dial, -1);
 }
 

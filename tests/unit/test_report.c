@@ -111,16 +111,14 @@ static void test_failed(void **state)
 /* --timeout is not what bounds names, connecting and the handshake. */
 static void test_advice_for_a_timeout(void **state)
 {
-    struct haul_result result = result_of(HAUL_TIMEOUT, "the TLS handshake took too long");
+    struct haul_result result = result_of(HAUL_CONNECT_TIMEOUT, "the TLS handshake took too long");
     struct fixture f;
 
     (void)state;
     begin(&f, false, false);
     report_result(&f.report, &result, "", 0);
-    result.bytes = result.resumed_bytes = 10;
-    report_result(&f.report, &result, "", 0);
-    assert_null(strstr(said(&f), "--timeout"));
-    result.http_status = 200;
+    assert_non_null(strstr(said(&f), "; --connect-timeout=SEC waits longer\n"));
+    result.status = HAUL_TIMEOUT;
     report_result(&f.report, &result, "", 0);
     assert_non_null(strstr(said(&f), "; --timeout=SEC waits longer\n"));
     end(&f);
