@@ -89,7 +89,7 @@ void sink_write_end(struct sink_write *write, const struct haul_error *error);
 void sink_set_user(struct sink *sink, void (*step_done)(void *context, const struct haul_error *),
                    void *context);
 void sink_write(struct sink *sink, struct sink_write *write);
-/* Lets go. Steps and writes that are under way end without being told. */
+/* Lets go. A step that is under way ends without being told; no write may be. */
 void sink_release(struct sink *sink);
 
 /* The kinds; NULL: out of memory. */
