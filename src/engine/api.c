@@ -110,6 +110,25 @@ static struct limiter *create_limiter(const struct haul_options *options, uint64
     return limiter_create(&limits, seed);
 }
 
+/* A download takes a socket and a file, and leaves an idle connection: as many at once as there are
+ * descriptors for. */
+static void fit_descriptors(struct haul_engine *engine)
+{
+    size_t limit = ring_descriptors_max(engine->ring);
+    size_t fit = limit > DESCRIPTORS_APART ? (limit - DESCRIPTORS_APART) / 3 : 0;
+    struct haul_options *options = &engine->options.public;
+
+    if (fit < 1)
+        fit = 1;
+    if (options->downloads_max <= fit)
+        return;
+    log_write(&engine->log, HAUL_LOG_WARN,
+              "%u downloads at once would need more than the %zu open files that are allowed "
+              "(ulimit -n): %zu it is",
+              options->downloads_max, limit, fit);
+    options->downloads_max = (unsigned)fit;
+}
+
 static bool create_parts(struct haul_engine *engine)
 {
     const struct haul_options *options = &engine->options.public;
@@ -127,26 +146,6 @@ static bool create_parts(struct haul_engine *engine)
         return false;
     engine->connector = connector_create(engine->ring, engine->resolver, &connector, &engine->log);
     return engine->connector != NULL;
-}
-
-/* A download takes a socket and a file, and leaves an idle connection: as many at once as there are
- * descriptors for. */
-static struct haul_engine *fit_descriptors(struct haul_engine *engine)
-{
-    size_t limit = ring_descriptors_max(engine->ring);
-    size_t fit = limit > DESCRIPTORS_APART ? (limit - DESCRIPTORS_APART) / 3 : 0;
-    struct haul_options *options = &engine->options.public;
-
-    if (fit < 1)
-        fit = 1;
-    if (options->downloads_max <= fit)
-        return engine;
-    log_write(&engine->log, HAUL_LOG_WARN,
-              "%u downloads at once would need more than the %zu open files that are allowed "
-              "(ulimit -n): %zu it is",
-              options->downloads_max, limit, fit);
-    options->downloads_max = (unsigned)fit;
-    return engine;
 }
 
 static void destroy_parts(struct haul_engine *engine)
@@ -174,6 +173,7 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
 {
     struct ring_options ring = {.helper_threads = HELPER_THREADS};
     struct haul_engine *engine;
+    bool ready;
 
     if (!check_options(options, error))
         return NULL;
@@ -196,7 +196,12 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
         free(engine);
         return NULL;
     }
-    if (!copy_options(&engine->options, options) || !create_parts(fit_descriptors(engine))) {
+    ready = copy_options(&engine->options, options);
+    if (ready) {
+        fit_descriptors(engine); /* the parts are made for as many downloads as there can be */
+        ready = create_parts(engine);
+    }
+    if (!ready) {
         destroy_parts(engine);
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return NULL;

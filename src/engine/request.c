@@ -63,8 +63,7 @@ void request_abort(struct request *request, const struct haul_error *error)
     finish(request, error);
 }
 
-/* --- the body, into the sink -------------------------------------------------------------------
- */
+/* --- the body, into the sink ----------------------------------------------------------------- */
 
 /* stored_bytes is what is there without a gap: of two writes, the later may end first. */
 static void count_written(struct request *request, const struct sink_write *write)
@@ -187,8 +186,7 @@ static const struct exchange_user exchange_user = {
     .ended = exchange_ended,
 };
 
-/* --- connection and request --------------------------------------------------------------------
- */
+/* --- connection and request ------------------------------------------------------------------ */
 
 static bool wants_range(const struct request *request)
 {

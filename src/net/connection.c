@@ -58,8 +58,7 @@ void connection_close(struct connection *connection)
     ref_drop(&connection->ref);
 }
 
-/* --- what the user hears; each may close the connection, so each is a last step ----------------
- */
+/* --- what the user hears; each may close the connection, so each is a last step -------------- */
 
 static void tell_received(struct connection *connection, const struct haul_error *error)
 {

@@ -48,8 +48,6 @@ struct connector {
     struct haul_error trust_error;
 };
 
-static void connect_dial(struct connect *connect);
-
 /* --- idle connections ------------------------------------------------------------------------ */
 
 static void idle_remove(struct connector *connector, struct connection *connection)
