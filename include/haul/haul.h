@@ -99,6 +99,22 @@ enum haul_feature {
     HAUL_FEATURE_RENAME_NOREPLACE = 1 << 3
 };
 
+/* Past the page cache: data goes from haul's buffers to the disk (O_DIRECT). */
+enum haul_direct {
+    HAUL_DIRECT_AUTO,   /* where it is the better way: large files on file systems that bear it */
+    HAUL_DIRECT_ALWAYS, /* wherever the file system can, whatever the size */
+    HAUL_DIRECT_NEVER
+};
+
+/* What is done ahead about the room for a file whose size is known. */
+enum haul_allocation {
+    HAUL_ALLOCATION_AUTO,    /* FALLOC for what is written past the page cache, else NONE */
+    HAUL_ALLOCATION_NONE,    /* nothing: a file grows as it is written */
+    HAUL_ALLOCATION_TRUNC,   /* the size is set; the room is not sure, the file is sparse */
+    HAUL_ALLOCATION_FALLOC,  /* fallocate(2); where the file system has none: as NONE */
+    HAUL_ALLOCATION_PREALLOC /* the same; where the file system has none: zeros are written */
+};
+
 /* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
 struct haul_options {
     size_t size;            /* of this struct, as the program was compiled */
@@ -110,18 +126,23 @@ struct haul_options {
     unsigned tries_max;       /* for one download; 0: no limit [5] */
     uint64_t retry_wait_ms;   /* before the second try; doubles, with jitter, to 60 s [1000] */
     uint64_t timeout_ms;      /* without a byte [60000] */
-    uint64_t connect_timeout_ms;   /* names, connecting and TLS handshake, each [15000] */
-    const char *directory;         /* where files go [the working directory] */
-    const char *user_agent;        /* ["haul/" HAUL_VERSION] */
-    const char *const *headers;    /* "Name: value", sent with every request, except after a
-                                      redirect to another origin [none] */
-    size_t header_count;           /* of them [0] */
-    const char *ca_certificate;    /* PEM file to trust instead of the system's [NULL] */
-    bool check_certificate;        /* [true] */
-    bool auto_file_renaming;       /* a name that is taken: use name.1, name.2 ... [true] */
-    bool proceed;                  /* continue partial files of other programs [false] */
-    uint32_t features_off;         /* enum haul_feature bits, for tests [0] */
-    enum haul_log_level log_level; /* [HAUL_LOG_NONE] */
+    uint64_t connect_timeout_ms;     /* names, connecting and TLS handshake, each [15000] */
+    const char *directory;           /* where files go [the working directory] */
+    const char *user_agent;          /* ["haul/" HAUL_VERSION] */
+    const char *const *headers;      /* "Name: value", sent with every request, except after a
+                                        redirect to another origin [none] */
+    size_t header_count;             /* of them [0] */
+    const char *ca_certificate;      /* PEM file to trust instead of the system's [NULL] */
+    bool check_certificate;          /* [true] */
+    bool auto_file_renaming;         /* a name that is taken: use name.1, name.2 ... [true] */
+    bool proceed;                    /* continue partial files of other programs [false] */
+    unsigned threads;                /* of the engine's own, which do the work; 0: it is done in the
+                                        thread that runs the engine [0] */
+    uint64_t buffer_memory;          /* bytes, for bodies on their way to the disk [64 MiB] */
+    enum haul_direct direct;         /* [HAUL_DIRECT_AUTO] */
+    enum haul_allocation allocation; /* [HAUL_ALLOCATION_AUTO] */
+    uint32_t features_off;           /* enum haul_feature bits, for tests [0] */
+    enum haul_log_level log_level;   /* [HAUL_LOG_NONE] */
     /* line: valid during the call, control characters escaped, no line end [NULL] */
     void (*log)(void *context, enum haul_log_level level, const char *line);
     void *log_context;

@@ -30,6 +30,7 @@ void haul_options_init(struct haul_options *options, size_t size)
         .user_agent = "haul/" HAUL_VERSION,
         .check_certificate = true,
         .auto_file_renaming = true,
+        .buffer_memory = BUFFER_BYTES,
     };
 
     CHECK(size <= sizeof(defaults));
