@@ -96,7 +96,10 @@ enum haul_feature {
     HAUL_FEATURE_SINGLE_ISSUER = 1 << 0, /* 6.0 */
     HAUL_FEATURE_DEFER_TASKRUN = 1 << 1, /* 6.1 */
     HAUL_FEATURE_COOP_TASKRUN = 1 << 2,  /* 5.19 */
-    HAUL_FEATURE_RENAME_NOREPLACE = 1 << 3
+    HAUL_FEATURE_RENAME_NOREPLACE = 1 << 3,
+    HAUL_FEATURE_DIRECT = 1 << 4, /* O_DIRECT */
+    HAUL_FEATURE_FALLOCATE = 1 << 5,
+    HAUL_FEATURE_DONTCACHE = 1 << 6 /* RWF_DONTCACHE, 6.14 */
 };
 
 /* Past the page cache: data goes from haul's buffers to the disk (O_DIRECT). */

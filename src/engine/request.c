@@ -65,47 +65,44 @@ void request_abort(struct request *request, const struct haul_error *error)
 
 /* --- the body, into the sink ----------------------------------------------------------------- */
 
-/* stored_bytes is what is there without a gap: of two writes, the later may end first. */
-static void count_written(struct request *request, const struct sink_write *write)
+static struct request_write *slot_at(struct request *request, unsigned index)
 {
-    struct haul_download *transfer = request->transfer;
-
-    if (write->offset != transfer->stored_bytes) {
-        request->ahead_offset = write->offset;
-        request->ahead_bytes = write->len;
-        return;
-    }
-    transfer->stored_bytes += write->len;
-    if (request->ahead_bytes > 0 && request->ahead_offset == transfer->stored_bytes) {
-        transfer->stored_bytes += request->ahead_bytes;
-        request->ahead_bytes = 0;
-    }
+    return &request->writes[(request->first_write + index) % EXCHANGE_CHUNKS_MAX];
 }
 
+/* stored_bytes is what is there without a gap: of several writes, a later one may end first, and
+ * counts when those before it have ended. */
 static void write_done(struct sink_write *write, const struct haul_error *error)
 {
     struct request_write *slot = CONTAINER_OF(write, struct request_write, write);
     struct request *request = slot->request;
-    struct chunk *chunk = slot->chunk;
 
-    slot->chunk = NULL;
-    request->writing--;
-    if (error->status == HAUL_OK)
-        count_written(request, write);
-    exchange_give_chunk(&request->exchange, chunk);
-    if (error->status != HAUL_OK)
-        request_abort(request, error);
-    else
-        settle(request);
+    slot->over = true;
+    if (error->status != HAUL_OK) {
+        slot->write.len = 0;
+        if (request->error.status == HAUL_OK)
+            request_abort(request, error);
+    }
+    while (request->writing > 0 && slot_at(request, 0)->over) {
+        struct request_write *first = slot_at(request, 0);
+
+        if (first->write.offset == request->transfer->stored_bytes)
+            request->transfer->stored_bytes += first->write.len;
+        request->first_write = (request->first_write + 1) % EXCHANGE_CHUNKS_MAX;
+        request->writing--;
+        exchange_give_chunk(&request->exchange, first->chunk);
+    }
+    settle(request);
 }
 
 static void write_chunk(struct request *request, struct chunk *chunk, size_t from, size_t len,
                         uint64_t offset)
 {
-    struct request_write *slot = &request->writes[request->writes[0].chunk ? 1 : 0];
+    struct request_write *slot = slot_at(request, request->writing);
 
-    CHECK(!slot->chunk);
+    CHECK(request->writing < EXCHANGE_CHUNKS_MAX);
     slot->chunk = chunk;
+    slot->over = false;
     slot->write.data = chunk->data + from;
     slot->write.len = len;
     slot->write.offset = request->base_bytes + offset;
@@ -171,9 +168,9 @@ static void exchange_head(struct exchange *exchange)
     if (verdict == TRANSFER_FETCH)
         transfer->stored_bytes = 0;
     request->base_bytes = transfer->stored_bytes;
-    request->ahead_bytes = 0;
     transfer->received_bytes = transfer->stored_bytes;
     transfer->sink->have_bytes = transfer->stored_bytes;
+    transfer->sink->expected_bytes = transfer->total;
     transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME);
 }
 
@@ -325,6 +322,9 @@ static void sink_stepped(void *context, const struct haul_error *error)
     } else {
         CHECK(request->state == REQUEST_OPENING);
         request->state = REQUEST_BODY;
+        request->exchange.chunk_bytes_max = request->transfer->sink->chunk_bytes_max;
+        request->exchange.aligned = request->transfer->sink->aligned;
+        request->exchange.base_bytes = request->base_bytes;
         exchange_read_body(&request->exchange);
     }
 }

@@ -24,7 +24,8 @@ enum request_state {
 struct request_write {
     struct sink_write write;
     struct request *request;
-    struct chunk *chunk; /* NULL: free */
+    struct chunk *chunk;
+    bool over; /* but one before it is not */
 };
 
 struct request {
@@ -36,16 +37,15 @@ struct request {
     struct exchange exchange;
     struct response *response;
     struct text head;
-    struct request_write writes[EXCHANGE_CHUNKS_MAX];
-    unsigned writing;
-    bool step;             /* a step of the sink is under way */
-    bool fresh;            /* an idle connection has failed us: take a new one */
-    bool reused;           /* the connection has carried others before */
-    bool ranged;           /* the request asks for the rest only */
-    uint64_t base_bytes;   /* where the body begins in the file */
-    uint64_t ahead_offset; /* of a write that ended before the one in front of it... */
-    uint64_t ahead_bytes;  /* ...0: there is none */
-    uint64_t drain_bytes;  /* thrown away so far */
+    struct request_write writes[EXCHANGE_CHUNKS_MAX]; /* a queue, in the order of the body */
+    unsigned first_write;
+    unsigned writing;     /* of them */
+    bool step;            /* a step of the sink is under way */
+    bool fresh;           /* an idle connection has failed us: take a new one */
+    bool reused;          /* the connection has carried others before */
+    bool ranged;          /* the request asks for the rest only */
+    uint64_t base_bytes;  /* where the body begins in the file */
+    uint64_t drain_bytes; /* thrown away so far */
     struct haul_error error;
 };
 

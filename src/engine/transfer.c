@@ -267,7 +267,9 @@ static struct sink *create_sink(struct haul_download *transfer)
                                         .suggested = text_span(&name),
                                         .url = transfer->shown_url,
                                         .auto_renaming = options->auto_file_renaming,
-                                        .proceed = options->proceed});
+                                        .proceed = options->proceed,
+                                        .direct = options->direct,
+                                        .allocation = options->allocation});
     text_free(&name);
     return sink;
 }

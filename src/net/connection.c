@@ -65,6 +65,7 @@ static void tell_received(struct connection *connection, const struct haul_error
     struct chunk *chunk = connection->chunk;
 
     connection->receiving = RECEIVING_NOTHING;
+    connection->readable = false;
     connection->chunk = NULL;
     connection->user->received(connection->context, chunk, error);
 }
@@ -78,6 +79,7 @@ static void tell_ready(struct connection *connection, const struct haul_error *e
 static void tell_readable(struct connection *connection)
 {
     connection->receiving = RECEIVING_NOTHING;
+    connection->readable = true;
     connection->user->readable(connection->context);
 }
 
@@ -314,7 +316,7 @@ static void poll_first(struct connection *connection)
 static void receive_cipher(struct connection *connection)
 {
     if (!connection->cipher)
-        connection->cipher = buffers_take(connection->ciphers);
+        connection->cipher = buffers_take(connection->ciphers, NULL, CONNECTION_CIPHER_BYTES);
     if (connection->cipher) {
         ring_recv(connection->ring, &connection->recv_op, connection->fd, connection->cipher->data,
                   connection->cipher->size);
@@ -349,7 +351,10 @@ void connection_receive(struct connection *connection, struct chunk *chunk, stru
     connection->chunk = chunk;
     connection->chunk_home = home;
     connection->chunk_want = want;
-    if (!connection->tls)
+    if (!connection->tls && connection->readable)
+        ring_recv_ready(connection->ring, &connection->recv_op, connection->fd,
+                        chunk->data + chunk->len, want - chunk->len);
+    else if (!connection->tls)
         ring_recv(connection->ring, &connection->recv_op, connection->fd, chunk->data + chunk->len,
                   want - chunk->len);
     else if (tls_readable(connection->tls))

@@ -16,6 +16,8 @@
 #include "ring/ring.h"
 #include "tls/tls.h"
 
+enum { CONNECTION_CIPHER_BYTES = 128 * 1024 };
+
 /* Who uses a connection now. */
 struct connection_user {
     /* TLS: the handshake is over: OK, or why not. */
@@ -42,10 +44,11 @@ struct connection {
     struct ref ref;
     bool closed; /* the last completion closes the socket and ends the object */
     enum connection_receiving receiving;
-    bool sending; /* user->sent is to come */
-    bool polling; /* TLS: recv_op waits for ciphertext without a chunk for it */
-    bool decrypt; /* TLS: recv_op was only a step of the loop, no new ciphertext */
-    bool starved; /* TLS: the same, to tell that there was no memory */
+    bool sending;  /* user->sent is to come */
+    bool readable; /* plain: the last wait found that something can be received */
+    bool polling;  /* TLS: recv_op waits for ciphertext without a chunk for it */
+    bool decrypt;  /* TLS: recv_op was only a step of the loop, no new ciphertext */
+    bool starved;  /* TLS: the same, to tell that there was no memory */
     struct ring *ring;
     struct buffers *ciphers; /* TLS: where chunks for ciphertext come from */
     int fd;

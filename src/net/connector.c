@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 
-enum { IDLE_MAX_S = 30, CIPHER_BYTES = 128 * 1024, CIPHER_COUNT_MAX = 256 };
+enum { IDLE_MAX_S = 30, CIPHER_COUNT_MAX = 256 };
 
 enum trust_state {
     TRUST_NONE,
@@ -395,8 +395,8 @@ struct connector *connector_create(struct ring *ring, struct resolver *resolver,
 
     if (!connector)
         return NULL;
-    connector->ciphers =
-        buffers_create(CIPHER_COUNT_MAX * (size_t)CIPHER_BYTES, CIPHER_BYTES, false);
+    connector->ciphers = buffers_create(CIPHER_COUNT_MAX * (size_t)CONNECTION_CIPHER_BYTES, false,
+                                        ring_random(ring));
     if (!connector->ciphers) {
         free(connector);
         return NULL;

@@ -4,19 +4,30 @@
  *          ^                    |                     |                     |
  *          \--------------------+--- user.ended, or exchange_abort() -------/
  *
- * The first chunk takes head and body together, so a small file costs one receive. Where the length
- * is known or the body goes on until the end of the connection, the parser is done with the head
- * and bytes land where they will be written from. Chunked bodies pass the parser, which takes the
- * framing out in place. A chunk goes to the user when it is full or the body ends.
+ * The head is waited for without a chunk; the first one takes head and body together, so a small
+ * file costs one receive. Where the length is known or the body goes on until the end of the
+ * connection, the parser is done with the head and bytes land where they will be written from.
+ * Chunked bodies pass the parser, which takes the framing out in place. A chunk goes to the user
+ * when it is full or the body ends.
+ *
+ * A chunk that is full soon is followed by a larger one, one that takes long is lent as it is, and
+ * followed by a smaller one. A connection that takes long to fill even the smallest is `slow`: it
+ * waits without any, and lends what has come at once.
  *
  * Two things hold the receiving up, and the clock for a stalled server does not run meanwhile: the
- * user holds two chunks, or the buffers are used up.
+ * user holds as many chunks as it may, or the buffers are used up.
  */
 #include "net/exchange.h"
 
 #include <string.h>
 
-enum { CHUNK_ROOM_MIN = 16 * 1024 };
+enum {
+    HEAD_BYTES = CHUNK_BYTES_MIN,
+    CHUNK_ROOM_MIN = 16 * 1024,
+    FILL_SOON_MS = 25,
+    FILL_LONG_MS = 100,
+    PAGE_BYTES = 4096
+};
 
 static void receive(struct exchange *exchange);
 
@@ -31,6 +42,8 @@ static struct connection *exchange_close(struct exchange *exchange)
 
     timer_stop(&exchange->timer);
     buffers_unwait(&exchange->waiter);
+    buffers_leave(exchange->buffers, exchange->share);
+    exchange->share = NULL;
     if (exchange->chunk && !exchange->receiving)
         buffers_give(exchange->buffers, exchange->chunk);
     exchange->chunk = NULL;
@@ -65,10 +78,14 @@ static bool lend_rest(struct exchange *exchange)
     if (exchange->state != EXCHANGE_BODY || !chunk || chunk->len == exchange->body_from)
         return true;
     if (exchange->receiving) {
-        struct chunk *copy = buffers_take(exchange->buffers);
+        struct chunk *copy = buffers_take(exchange->buffers, NULL, chunk->len);
 
         if (!copy)
             return true;
+        if (copy->size < chunk->len) {
+            buffers_give(exchange->buffers, copy);
+            return true;
+        }
         memcpy(copy->data, chunk->data, chunk->len);
         copy->len = chunk->len;
         exchange->chunk = copy;
@@ -153,14 +170,49 @@ static bool body_progress(struct exchange *exchange, bool *reusable, struct haul
     return progress == RESPONSE_DONE;
 }
 
-static bool wants_lending(const struct exchange *exchange)
+static uint64_t filling_ms(const struct exchange *exchange)
+{
+    return (ring_now_ns(exchange->ring) - exchange->chunk_ns) / (uint64_t)NS_PER_MS;
+}
+
+/* What the time it took to fill this chunk says of the next one. */
+static void learn_speed(struct exchange *exchange, bool full)
+{
+    uint64_t ms = filling_ms(exchange);
+
+    exchange->slow = !full && ms >= FILL_LONG_MS && exchange->chunk_bytes <= CHUNK_BYTES_MIN;
+    if (full && ms < FILL_SOON_MS && exchange->chunk_bytes < CHUNK_BYTES_MAX)
+        exchange->chunk_bytes *= 2;
+    else if (ms >= FILL_LONG_MS && exchange->chunk_bytes > CHUNK_BYTES_MIN)
+        exchange->chunk_bytes /= 2;
+}
+
+/* Whether the chunk goes to the user as it is. */
+static bool wants_lending(struct exchange *exchange)
 {
     const struct chunk *chunk = exchange->chunk;
+    size_t room = chunk->size - chunk->len;
+    bool full = room < (exchange->aligned ? 1 : CHUNK_ROOM_MIN);
 
-    /* Where chunks are scarce, one that waits to be filled is better used by somebody else. */
-    return chunk->size - chunk->len < CHUNK_ROOM_MIN ||
-           ((exchange->eager || buffers_scarce(exchange->buffers)) &&
-            chunk->len > exchange->body_from);
+    if (full || filling_ms(exchange) >= FILL_LONG_MS)
+        learn_speed(exchange, full);
+    else if (!exchange->slow && !exchange->eager)
+        return false;
+    return full || chunk->len > exchange->body_from;
+}
+
+/* The first chunk's part of the body moves to where the rest of the page will join it. */
+static void align_body(struct exchange *exchange)
+{
+    struct chunk *chunk = exchange->chunk;
+    size_t from = (size_t)(exchange->base_bytes % PAGE_BYTES);
+    size_t len = chunk->len - exchange->body_from;
+
+    if (!exchange->aligned || from + len > chunk->size)
+        return;
+    memmove(chunk->data + from, chunk->data + exchange->body_from, len);
+    chunk->len = from + len;
+    exchange->body_from = exchange->parsed = from;
 }
 
 static void take_body(struct exchange *exchange)
@@ -211,8 +263,8 @@ static void take_head(struct exchange *exchange)
     switch (response_head(exchange->response, chunk->data + exchange->parsed,
                           chunk->len - exchange->parsed, &taken, &error)) {
     case RESPONSE_MORE:
-        chunk->len = 0; /* the response keeps what it needs */
-        exchange->parsed = 0;
+        exchange->chunk = NULL; /* the response keeps what it needs */
+        buffers_give(exchange->buffers, chunk);
         receive(exchange);
         break;
     case RESPONSE_DONE:
@@ -249,6 +301,7 @@ void exchange_read_body(struct exchange *exchange)
     exchange->lent_offset = 0;
     exchange->body_left = response_length(exchange->response);
     start_timer(exchange);
+    align_body(exchange);
     take_body(exchange);
 }
 
@@ -277,29 +330,53 @@ static void received(void *context, struct chunk *chunk, const struct haul_error
     }
 }
 
+static bool has_length(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_BODY &&
+           response_framing(exchange->response) == RESPONSE_LENGTH;
+}
+
 static void receive_into_chunk(struct exchange *exchange)
 {
     struct chunk *chunk = exchange->chunk;
     size_t want = chunk->size;
 
-    if (exchange->state == EXCHANGE_BODY &&
-        response_framing(exchange->response) == RESPONSE_LENGTH &&
-        want - chunk->len > exchange->body_left)
+    if (has_length(exchange) && want - chunk->len > exchange->body_left)
         want = chunk->len + (size_t)exchange->body_left;
     exchange->receiving = true;
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
 
+static struct chunk *take_chunk(struct exchange *exchange)
+{
+    size_t bytes = exchange->chunk_bytes;
+
+    if (exchange->state == EXCHANGE_HEAD)
+        return buffers_take(exchange->buffers, NULL, HEAD_BYTES);
+    if (!exchange->share)
+        exchange->share = buffers_join(exchange->buffers, span_of(exchange->connection->origin));
+    if (bytes > exchange->chunk_bytes_max)
+        bytes = exchange->chunk_bytes_max;
+    if (has_length(exchange) && exchange->body_left < bytes - PAGE_BYTES)
+        bytes = (size_t)exchange->body_left + PAGE_BYTES;
+    return buffers_take(exchange->buffers, exchange->share, bytes);
+}
+
 static void receive_with_chunk(struct exchange *exchange)
 {
     if (!exchange->chunk) {
-        exchange->chunk = buffers_take(exchange->buffers);
+        exchange->chunk = take_chunk(exchange);
         if (!exchange->chunk) {
-            buffers_wait(exchange->buffers, &exchange->waiter);
+            buffers_wait(exchange->buffers, exchange->share, &exchange->waiter);
             return;
         }
-        exchange->parsed = 0;
+        exchange->chunk_ns = ring_now_ns(exchange->ring);
         exchange->body_from = 0;
+        if (exchange->aligned)
+            exchange->body_from =
+                (size_t)((exchange->base_bytes + exchange->lent_offset) % PAGE_BYTES);
+        exchange->parsed = exchange->body_from;
+        exchange->chunk->len = exchange->body_from;
     }
     receive_into_chunk(exchange);
 }
@@ -316,8 +393,7 @@ static void receive(struct exchange *exchange)
 {
     if (exchange->lent == EXCHANGE_CHUNKS_MAX)
         return; /* exchange_give_chunk() goes on */
-    if (!exchange->chunk && buffers_scarce(exchange->buffers)) {
-        /* Without a chunk until there is something for it. */
+    if (!exchange->chunk && (exchange->state == EXCHANGE_HEAD || exchange->slow)) {
         exchange->receiving = true;
         connection_await(exchange->connection);
         return;
@@ -405,6 +481,11 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->answered = false;
     exchange->deadline_ns = UINT64_MAX;
     exchange->eager = false;
+    exchange->aligned = false;
+    exchange->base_bytes = 0;
+    exchange->chunk_bytes_max = CHUNK_BYTES_MAX;
+    exchange->chunk_bytes = 2 * CHUNK_BYTES_MIN;
+    exchange->slow = false;
     response_start(exchange->response, to_head);
     connection_set_user(connection, &connection_user, exchange);
     connection->exchanges++;

@@ -3,8 +3,9 @@
  * One request and its response on a connection: head out, head in, body. What is above it does not
  * see HTTP/1.1's framing, so that a stream of HTTP/2 can stand in its place.
  *
- * Bodies come in chunks that are lent to the user, two at a time at most: who keeps them, stops
- * the receiving, and TCP's window stops the sender.
+ * Bodies come in chunks that are lent to the user, a few at a time: who keeps them, stops the
+ * receiving, and TCP's window stops the sender. The faster the connection, the larger the chunks; a
+ * slow one holds none while nothing comes.
  */
 #ifndef NET_EXCHANGE_H
 #define NET_EXCHANGE_H
@@ -14,7 +15,7 @@
 #include "http/response.h"
 #include "net/connection.h"
 
-enum { EXCHANGE_CHUNK_BYTES = 256 * 1024, EXCHANGE_CHUNKS_MAX = 2 };
+enum { EXCHANGE_CHUNKS_MAX = 4 };
 
 enum exchange_state {
     EXCHANGE_IDLE,
@@ -46,11 +47,18 @@ struct exchange {
     struct response *response; /* borrowed from the user */
     uint64_t timeout_ns;
     uint64_t deadline_ns; /* of the body as a whole; UINT64_MAX: none; set before the body */
-    bool eager; /* the user wants bytes as they come, not by the chunk; set before the body */
+    bool eager;   /* the user wants bytes as they come, not by the chunk; set before the body */
+    bool aligned; /* memory and offset are to agree modulo a page: set before the body, as are... */
+    uint64_t base_bytes;    /* ...where the body's first byte goes */
+    size_t chunk_bytes_max; /* ...and the largest chunks that suit the user */
     struct connection *connection;
     struct timer timer;
+    struct buffers_share *share; /* of the connection's host, while a longer body is received */
     struct buffers_waiter waiter;
     struct chunk *chunk; /* being filled, here or in the connection; NULL: none */
+    size_t chunk_bytes;  /* that the next one should have */
+    bool slow;           /* it is not even worth the smallest: see exchange.c */
+    uint64_t chunk_ns;   /* since when chunk is being filled */
     bool receiving;      /* connection_receive() or connection_await() is under way */
     size_t body_from;    /* where the body's bytes begin in chunk */
     size_t parsed;       /* up to where chunk has been looked at */

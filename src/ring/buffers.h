@@ -1,42 +1,71 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Chunks: the buffers that bodies travel in, from the socket to the file. They are the credit of
- * the whole data path: who has no chunk, receives nothing. Mapped memory, page-aligned, used over
- * and over.
+ * the whole data path: who has no chunk, receives nothing. Mapped memory, page-aligned, of sizes
+ * from 32 KiB to 1 MiB, used over and over.
+ *
+ * Who takes chunks for a host does so in the host's share: while several hosts have bodies under
+ * way, none of them may hold more than its part of the budget, and what it holds is dealt out
+ * among its connections. Nobody who waits is passed over for good, for hosts take turns.
  */
 #ifndef RING_BUFFERS_H
 #define RING_BUFFERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/list.h"
+#include "base/map.h"
+#include "base/span.h"
+
+enum { CHUNK_BYTES_MIN = 32 * 1024, CHUNK_BYTES_MAX = 1024 * 1024 };
+
+struct buffers;
+struct buffers_region;
+struct buffers_share;
 
 struct chunk {
     struct list node; /* of whoever holds it */
     char *data;       /* page-aligned */
     size_t size;      /* of data */
     size_t len;       /* in use */
+    /* private from here */
+    struct buffers_region *region;
+    struct buffers_share *share;
+    bool idle; /* in a free list; of a chunk that was split: the first half */
 };
 
-struct buffers;
-
-/* Chunks of chunk_bytes each, at least two. firm: at most budget_bytes of them; else the budget
- * only tells when they are scarce. NULL: out of memory. */
-struct buffers *buffers_create(size_t budget_bytes, size_t chunk_bytes, bool firm);
+/* At least two of the largest chunks. firm: never more than the budget; else the budget only
+ * tells when chunks are scarce. NULL: out of memory. */
+struct buffers *buffers_create(size_t budget_bytes, bool firm, uint64_t seed);
 void buffers_destroy(struct buffers *buffers); /* CHECKs that every chunk is back */
-/* NULL: the budget is used up, or memory is; wait for a chunk to come back. */
-struct chunk *buffers_take(struct buffers *buffers);
+
+/*
+ * A chunk of `bytes`, rounded up to a power of two, or of less if less is what the share may have
+ * now. NULL: nothing is left, or it is others' turn: wait. share: NULL stands for what is taken
+ * for a moment only, before a host is known to need more; it is not bounded.
+ */
+struct chunk *buffers_take(struct buffers *buffers, struct buffers_share *share, size_t bytes);
 void buffers_give(struct buffers *buffers, struct chunk *chunk);
-size_t buffers_out(const struct buffers *buffers);
+size_t buffers_out(const struct buffers *buffers); /* chunks */
 /* Whether more than half of the budget is handed out: time to hold none while merely waiting. */
 bool buffers_scarce(const struct buffers *buffers);
-/* Is called by buffers_give() for the first waiter, who can then take a chunk. */
+
+/* The share of a host (any string that names it; copied), for one more connection. NULL: out of
+ * memory; the connection then does without. */
+struct buffers_share *buffers_join(struct buffers *buffers, struct span host);
+/* The connection needs no more; what it still holds may come back later. NULL is allowed. */
+void buffers_leave(struct buffers *buffers, struct buffers_share *share);
+
+/* `ready` is called once, from buffers_give() or buffers_leave(), when the waiter may take a chunk;
+ * it may take, but not give. */
 struct buffers_waiter {
     struct list node;
     void (*ready)(struct buffers_waiter *waiter);
 };
-void buffers_wait(struct buffers *buffers, struct buffers_waiter *waiter);
+void buffers_wait(struct buffers *buffers, struct buffers_share *share,
+                  struct buffers_waiter *waiter);
 void buffers_unwait(struct buffers_waiter *waiter);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -23,12 +24,15 @@ static int answer(int res)
     return res < 0 ? -errno : res;
 }
 
-int file_write_all(int fd, const void *data, size_t len, uint64_t offset)
+int file_write_all(int fd, const void *data, size_t len, uint64_t offset, int rw_flags)
 {
     size_t moved = 0;
 
     while (moved < len) {
-        ssize_t res = pwrite(fd, (const char *)data + moved, len - moved, (off_t)(offset + moved));
+        struct iovec vector = {.iov_base = (char *)(uintptr_t)data + moved, .iov_len = len - moved};
+        ssize_t res = rw_flags
+                          ? pwritev2(fd, &vector, 1, (off_t)(offset + moved), rw_flags)
+                          : pwrite(fd, vector.iov_base, vector.iov_len, (off_t)(offset + moved));
 
         if (res < 0 && errno == EINTR)
             continue;
@@ -39,6 +43,94 @@ int file_write_all(int fd, const void *data, size_t len, uint64_t offset)
         moved += (size_t)res;
     }
     return (int)len;
+}
+
+/* --- past the page cache --------------------------------------------------------------------- */
+
+static int set_flag_direct(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0)
+        return -errno;
+    return answer(fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT));
+}
+
+/* Writes that are under way took their flag with them when they were started. */
+int file_write_aside(int fd, const void *data, size_t len, uint64_t offset)
+{
+    int res = set_flag_direct(fd, false);
+
+    if (res == 0)
+        res = file_write_all(fd, data, len, offset, 0);
+    (void)set_flag_direct(fd, true); /* it was possible before */
+    return res;
+}
+
+/* What the file system says (Linux 6.1; 0: nothing): tmpfs takes the flag and goes through the page
+ * cache all the same. */
+static unsigned direct_multiple(int fd)
+{
+    struct statx status;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0 ||
+        !(status.stx_mask & STATX_DIOALIGN))
+        return 0;
+    if (status.stx_dio_offset_align == 0)
+        return UINT_MAX; /* it says no */
+    return status.stx_dio_offset_align > status.stx_dio_mem_align ? status.stx_dio_offset_align
+                                                                  : status.stx_dio_mem_align;
+}
+
+void ring_set_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure)
+{
+    unsigned multiple = direct_multiple(fd);
+    bool good = multiple == 0 ? even_if_unsure : RING_DIRECT_BYTES % multiple == 0;
+
+    if ((ring->features_off & HAUL_FEATURE_DIRECT) || !good || set_flag_direct(fd, true) < 0)
+        op_ready(ring, op, -EOPNOTSUPP);
+    else
+        op_ready(ring, op, 0);
+}
+
+void ring_unset_direct(struct ring *ring, int fd)
+{
+    (void)ring;
+    (void)set_flag_direct(fd, false);
+}
+
+static int write_zeros(struct op *op)
+{
+    static const char zeros[64 * 1024];
+    uint64_t size = op->offset;
+    struct stat status;
+    int res = answer(fstat(op->fd, &status));
+
+    if (res < 0)
+        return res;
+    for (uint64_t at = (uint64_t)status.st_size; at < size && res >= 0; at += sizeof(zeros)) {
+        uint64_t left = size - at;
+
+        res = file_write_all(op->fd, zeros, left < sizeof(zeros) ? (size_t)left : sizeof(zeros), at,
+                             0);
+    }
+    return res < 0 ? res : 0;
+}
+
+void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool zeros)
+{
+    int res = ring->features_off & HAUL_FEATURE_FALLOCATE ? -EOPNOTSUPP
+                                                          : answer(fallocate(fd, 0, 0, (off_t)len));
+
+    if (res == -ENOSYS)
+        res = -EOPNOTSUPP;
+    if (res != -EOPNOTSUPP || !zeros) {
+        op_ready(ring, op, res);
+        return;
+    }
+    op->fd = fd;
+    op->offset = len;
+    ring_offload(ring, op, write_zeros);
 }
 
 /* --- directories ----------------------------------------------------------------------------- */

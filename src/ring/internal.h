@@ -43,7 +43,12 @@ void op_ready(struct ring *ring, struct op *op, int res);
 uint64_t clock_monotonic_ns(void);
 
 enum { WRITE_AT_ONCE_BYTES = 64 * 1024 };
+/* Not in the headers of Linux before 6.14. */
+#ifndef RWF_DONTCACHE
+#define RWF_DONTCACHE 0x80
+#endif
 /* len, or -errno. */
-int file_write_all(int fd, const void *data, size_t len, uint64_t offset);
+int file_write_all(int fd, const void *data, size_t len, uint64_t offset, int rw_flags);
+int file_write_aside(int fd, const void *data, size_t len, uint64_t offset);
 
 #endif

@@ -306,6 +306,7 @@ static void push(struct ring *ring, struct op *op)
     case IORING_OP_WRITE:
         io_uring_prep_write(sqe, op->fd, data, len,
                             op->offset == UINT64_MAX ? op->offset : op->offset + op->moved);
+        sqe->rw_flags = op->rw_flags;
         break;
     case IORING_OP_CONNECT:
         io_uring_prep_connect(sqe, op->fd, op->data, (socklen_t)op->len);
@@ -463,16 +464,21 @@ static unsigned collect(struct ring *ring)
     return count;
 }
 
+/* Chains of calls that were carried out at once (receive, open, write, rename, close of a small
+ * file) are gone through one completion after the other, while their data is in the CPU's cache;
+ * but they may not keep the others waiting without end. */
 static void end_ready(struct ring *ring)
 {
-    struct list batch;
+    for (int pass = 0; pass < READY_PASSES && list_is_linked(&ring->ready); pass++) {
+        struct list batch;
 
-    list_init(&batch);
-    list_move_all(&ring->ready, &batch);
-    while (list_is_linked(&batch)) {
-        struct op *op = LIST_ITEM(list_pop_front(&batch), struct op, node);
+        list_init(&batch);
+        list_move_all(&ring->ready, &batch);
+        while (list_is_linked(&batch)) {
+            struct op *op = LIST_ITEM(list_pop_front(&batch), struct op, node);
 
-        op_end(ring, op, op->res);
+            op_end(ring, op, op->res);
+        }
     }
 }
 
@@ -509,13 +515,12 @@ int ring_turn(struct ring *ring, uint64_t until_ns)
     if (res == 0 && wheel_next_ns(&ring->wheel) <= ring->now_ns)
         (void)io_uring_get_events(&ring->uring);
     count = res == 0 ? collect(ring) : 0;
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         op_answered(ring, ring->batch[i].op, ring->batch[i].res);
-    end_finished(ring);
-    /* Chains of calls that were carried out at once (open, write, rename, close of a small file)
-     * need no turn each, but may not keep sockets waiting without end. */
-    for (int pass = 0; pass < READY_PASSES && list_is_linked(&ring->ready); pass++)
         end_ready(ring);
+    }
+    end_finished(ring);
+    end_ready(ring);
     wheel_advance(&ring->wheel, ring->now_ns);
     ring->turning = false;
     return res;
@@ -576,6 +581,16 @@ void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t le
     start_transfer(ring, op, IORING_OP_RECV, fd, buffer, len, 0, false);
 }
 
+void ring_recv_ready(struct ring *ring, struct op *op, int fd, void *buffer, size_t len)
+{
+    ssize_t got = recv(fd, buffer, len, MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        ring_recv(ring, op, fd, buffer, len);
+    else
+        op_ready(ring, op, got < 0 ? -errno : (int)got);
+}
+
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len)
 {
     start_transfer(ring, op, IORING_OP_SEND, fd, (void *)(uintptr_t)data, len, 0, true);
@@ -593,20 +608,28 @@ void ring_close(struct ring *ring, int fd)
     close(fd);
 }
 
-void ring_write(struct ring *ring, struct op *op, int fd, const void *data, size_t len,
-                uint64_t offset)
+void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,
+                size_t len, uint64_t offset)
 {
+    bool at_once = len <= WRITE_AT_ONCE_BYTES || ring->busy <= BUSY_ALONE;
+
     /* The kernel hands buffered writes of files to worker threads. That pays where other requests
      * go on meanwhile and the write is large; a short one, or one that nothing else is waiting
      * beside, costs less here and now. */
-    if (len <= WRITE_AT_ONCE_BYTES || ring->busy <= BUSY_ALONE)
-        op_ready(ring, op, file_write_all(fd, data, len, offset));
+    op->rw_flags = way == RING_WRITE_UNCACHED ? RWF_DONTCACHE : 0;
+    if (op->rw_flags && (ring->features_off & HAUL_FEATURE_DONTCACHE))
+        op_ready(ring, op, -EOPNOTSUPP);
+    else if (way == RING_WRITE_ASIDE)
+        op_ready(ring, op, file_write_aside(fd, data, len, offset));
+    else if (way != RING_WRITE_DIRECT && at_once)
+        op_ready(ring, op, file_write_all(fd, data, len, offset, op->rw_flags));
     else
         start_transfer(ring, op, IORING_OP_WRITE, fd, (void *)(uintptr_t)data, len, offset, true);
 }
 
 void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len)
 {
+    op->rw_flags = 0;
     start_transfer(ring, op, IORING_OP_WRITE, fd, (void *)(uintptr_t)data, len, UINT64_MAX, true);
 }
 

@@ -47,6 +47,7 @@ struct op {
     bool whole;
     bool cancelled; /* not to be taken up again */
     bool polling;   /* the SQE is a poll that comes before the request is tried again */
+    int rw_flags;   /* RWF_ of a write */
     void *data;
     size_t len;
     size_t moved;
@@ -103,6 +104,8 @@ void ring_later(struct ring *ring, struct op *op);
 int ring_socket(struct ring *ring, int family); /* TCP, no delay; the descriptor or -errno */
 void ring_connect(struct ring *ring, struct op *op, int fd, const struct address *address);
 void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len);
+/* The same for a socket that a poll has found readable: at once, if there is still something. */
+void ring_recv_ready(struct ring *ring, struct op *op, int fd, void *buffer, size_t len);
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_poll(struct ring *ring, struct op *op, int fd, short events);
 /* What an idle connection is at, without waiting. */
@@ -130,9 +133,26 @@ enum ring_claim {
  */
 void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
                 enum ring_claim claim);
+/* How a write goes to the disk. */
+enum ring_write_way {
+    RING_WRITE_CACHED,   /* into the page cache, as write(2) does */
+    RING_WRITE_UNCACHED, /* the same, but written back at once and dropped (RWF_DONTCACHE, Linux
+                            6.14); -EOPNOTSUPP where that is unknown */
+    RING_WRITE_DIRECT,   /* after ring_set_direct() only; data, len and offset are multiples of
+                            RING_DIRECT_BYTES */
+    RING_WRITE_ASIDE     /* into the page cache, at once, of a file that is set to direct */
+};
+enum { RING_DIRECT_BYTES = 4096 };
 /* pwrite(2) of all bytes, or an error; -ENOSPC and the like after part of them is an error. */
-void ring_write(struct ring *ring, struct op *op, int fd, const void *data, size_t len,
-                uint64_t offset);
+void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,
+                size_t len, uint64_t offset);
+/* O_DIRECT. res: 0, or -EOPNOTSUPP where it is of no use: the file system refuses it, or says it
+ * wants other multiples (STATX_DIOALIGN); where it says nothing, unless `even_if_unsure`. */
+void ring_set_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure);
+void ring_unset_direct(struct ring *ring, int fd);
+/* fallocate(2): blocks up to len, which becomes the file's size; -EOPNOTSUPP where the file system
+ * has none of it, unless `zeros`: then a helper thread writes them behind the file's end. */
+void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool zeros);
 /* write(2) of all bytes to a pipe, terminal or file, at its own position. */
 void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);

@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 
-enum { UNUSED_MAX = 64, HINTS_MAX = 1000, HINT_FROM = 8 };
+enum { UNUSED_MAX = 64, HINTS_MAX = 1000, HINT_FROM = 8, SPENDABLE_BYTES = 256 * 1024 * 1024 };
 
 struct hint {
     struct map_node node;
@@ -24,6 +24,7 @@ struct directories {
     struct map map;
     struct list unused; /* the longest unused first */
     size_t unused_count;
+    size_t spendable_bytes;
 };
 
 static void drop_hints(struct directory *directory)
@@ -68,6 +69,7 @@ struct directories *directories_create(struct ring *ring)
     if (!directories)
         return NULL;
     directories->ring = ring;
+    directories->spendable_bytes = SPENDABLE_BYTES;
     map_init(&directories->map, ring_random(ring));
     list_init(&directories->unused);
     return directories;
@@ -88,6 +90,14 @@ void directories_destroy(struct directories *directories)
 struct ring *directories_ring(const struct directories *directories)
 {
     return directories->ring;
+}
+
+bool directories_spend(struct directories *directories, size_t bytes)
+{
+    if (directories->spendable_bytes < bytes)
+        return false;
+    directories->spendable_bytes -= bytes;
+    return true;
 }
 
 static void tell_waiters(struct directory *directory, const struct haul_error *error)

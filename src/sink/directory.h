@@ -41,6 +41,9 @@ struct directory_wait {
 struct directories *directories_create(struct ring *ring);
 void directories_destroy(struct directories *directories); /* no directory is in use any more */
 struct ring *directories_ring(const struct directories *directories);
+/* Takes from what the page cache may be given of files that are written past it, while the disk
+ * lags; false: that is used up. */
+bool directories_spend(struct directories *directories, size_t bytes);
 /* The directory, if it is open already; else NULL, and wait->done will be called, unless
  * error->status is not OK. */
 struct directory *directory_get(struct directories *directories, struct span path,

@@ -26,13 +26,18 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "ring/buffers.h"
 #include "sink/directory.h"
 #include "sink/file_name.h"
 #include "sink/sink.h"
 
 #define ATTRIBUTE "user.haul.partial"
 
-enum { ATTRIBUTE_BYTES_MAX = 3072, URL_HASH_BYTES = 33 };
+enum {
+    ATTRIBUTE_BYTES_MAX = 3072,
+    URL_HASH_BYTES = 33,
+    DIRECT_WRITES_MAX = 2 /* under way, before the page cache takes what the disk can't yet */
+};
 
 struct sink_file {
     struct sink sink;
@@ -51,12 +56,16 @@ struct sink_file {
     struct map_node partial_claim;
     bool name_claimed;
     bool partial_claimed;
-    int fd;                     /* -1: not open */
+    int fd; /* -1: not open */
+    enum haul_direct direct;
+    enum haul_allocation allocation;
+    enum ring_write_way way;    /* CACHED, UNCACHED or DIRECT; what does not work falls back */
+    unsigned direct_writes;     /* under way */
     bool adopted;               /* fd is another program's file, under its own name */
     bool marked;                /* the temporary file has the attribute, true or not */
     bool described;             /* the same, and what it says is believed */
     struct sink_write *current; /* adopted: under way */
-    struct sink_write *next;    /* adopted: behind it; there are two chunks, so one at most */
+    struct list queue;          /* adopted: writes behind it */
     struct ring_facts facts;
     struct text attribute;
     char attribute_read[ATTRIBUTE_BYTES_MAX];
@@ -348,6 +357,98 @@ static void file_prepare(struct sink *sink)
         sink_step_fail_later(sink);
 }
 
+/* --- open: how it will be written ------------------------------------------------------------ */
+
+static bool is_known(const struct sink_file *file)
+{
+    return file->sink.expected_bytes != UINT64_MAX;
+}
+
+static bool is_large(const struct sink_file *file)
+{
+    return is_known(file) && file->sink.expected_bytes >= SINK_DIRECT_BYTES_MIN;
+}
+
+static bool wants_direct(const struct sink_file *file)
+{
+    return (file->direct == HAUL_DIRECT_ALWAYS && is_known(file)) ||
+           (file->direct == HAUL_DIRECT_AUTO && is_large(file));
+}
+
+static enum haul_allocation allocation_of(const struct sink_file *file)
+{
+    if (!is_known(file) || file->sink.expected_bytes == 0)
+        return HAUL_ALLOCATION_NONE;
+    if (file->allocation == HAUL_ALLOCATION_AUTO)
+        return wants_direct(file) ? HAUL_ALLOCATION_FALLOC : HAUL_ALLOCATION_NONE;
+    return file->allocation;
+}
+
+static void begin_writing(struct sink_file *file, enum ring_write_way way)
+{
+    file->way = way;
+    file->sink.aligned = way == RING_WRITE_DIRECT;
+    file->sink.chunk_bytes_max = way == RING_WRITE_DIRECT ? CHUNK_BYTES_MAX : SINK_CHUNK_BYTES;
+    sink_step_end(&file->sink, &fine);
+}
+
+/* The next best for what is not to fill the page cache. */
+static enum ring_write_way buffered_way(const struct sink_file *file)
+{
+    return file->direct != HAUL_DIRECT_NEVER && is_large(file) ? RING_WRITE_UNCACHED
+                                                               : RING_WRITE_CACHED;
+}
+
+static void direct_set(struct op *op, int res)
+{
+    struct sink_file *file = file_of_op(op);
+
+    begin_writing(file, res < 0 ? buffered_way(file) : RING_WRITE_DIRECT);
+}
+
+static void choose_way(struct sink_file *file, bool blocks)
+{
+    /* Without blocks laid out, each direct write would have to get some: that is slow. */
+    if (wants_direct(file) && (blocks || file->direct == HAUL_DIRECT_ALWAYS))
+        ring_set_direct(file->sink.ring, step(file, direct_set), file->fd,
+                        file->direct == HAUL_DIRECT_ALWAYS);
+    else
+        begin_writing(file, buffered_way(file));
+}
+
+static void laid_out(struct op *op, int res)
+{
+    struct sink_file *file = file_of_op(op);
+
+    if (res < 0 && res != -EOPNOTSUPP)
+        fail(file, HAUL_FILE_IO, res, "can't get the room for the %llu bytes of %s",
+             (unsigned long long)file->sink.expected_bytes, name_of(file));
+    else
+        choose_way(file, res == 0 && allocation_of(file) != HAUL_ALLOCATION_TRUNC);
+}
+
+static void lay_out(struct sink_file *file)
+{
+    struct ring *ring = file->sink.ring;
+    struct op *op = step(file, laid_out);
+
+    switch (allocation_of(file)) {
+    case HAUL_ALLOCATION_AUTO:
+    case HAUL_ALLOCATION_NONE:
+        choose_way(file, false);
+        break;
+    case HAUL_ALLOCATION_TRUNC:
+        ring_truncate(ring, op, file->fd, file->sink.expected_bytes);
+        break;
+    case HAUL_ALLOCATION_FALLOC:
+        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, false);
+        break;
+    case HAUL_ALLOCATION_PREALLOC:
+        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, true);
+        break;
+    }
+}
+
 /* --- open ------------------------------------------------------------------------------------ */
 
 static void file_opened(struct op *op, int res)
@@ -359,7 +460,7 @@ static void file_opened(struct op *op, int res)
         return;
     }
     file->fd = res;
-    sink_step_end(&file->sink, &fine);
+    lay_out(file);
 }
 
 static void file_truncated(struct op *op, int res)
@@ -369,7 +470,7 @@ static void file_truncated(struct op *op, int res)
     if (res < 0)
         fail(file, HAUL_FILE_IO, res, "can't cut %s", file->partial.data);
     else
-        sink_step_end(&file->sink, &fine);
+        lay_out(file);
 }
 
 static void description_removed(struct op *op, int res)
@@ -414,45 +515,106 @@ static void file_open(struct sink *sink, bool resume)
 
 /* --- write ----------------------------------------------------------------------------------- */
 
-static void start_write(struct sink_file *file, struct sink_write *write);
+static void write_part(struct sink_file *file, struct sink_write *write);
 
-static void write_done(struct op *op, int res)
+/* What the kernel or the file system turns out not to know is done in the next best way. */
+static bool falls_back(struct sink_file *file, const struct sink_write *write, int res)
 {
-    struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
-    struct sink_file *file = file_of(write->sink);
-    struct sink_write *next = file->next;
+    if (res != -EOPNOTSUPP && res != -EINVAL)
+        return false;
+    if (write->way == RING_WRITE_DIRECT) {
+        if (file->way == RING_WRITE_DIRECT)
+            ring_unset_direct(file->sink.ring, file->fd);
+        file->way = RING_WRITE_UNCACHED;
+        return true;
+    }
+    if (write->way == RING_WRITE_UNCACHED) {
+        file->way = RING_WRITE_CACHED;
+        return true;
+    }
+    return false;
+}
+
+static void write_ended(struct sink_file *file, struct sink_write *write, int res)
+{
     struct haul_error error = fine;
+    struct list *node = NULL;
 
     if (res < 0)
         error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_FILE_IO, -res,
                   "can't write to %s", file->adopted ? name_of(file) : file->partial.data);
-    file->next = NULL;
-    file->current = res < 0 ? NULL : next;
+    if (res >= 0)
+        node = list_pop_front(&file->queue);
+    file->current = node ? LIST_ITEM(node, struct sink_write, node) : NULL;
     if (file->current)
-        start_write(file, next);
+        write_part(file, file->current);
     sink_write_end(write, &error);
-    if (next && res < 0)
-        sink_write_end(next, &error); /* no holes */
+    while (res < 0 && (node = list_pop_front(&file->queue))) /* no holes */
+        sink_write_end(LIST_ITEM(node, struct sink_write, node), &error);
 }
 
-static void start_write(struct sink_file *file, struct sink_write *write)
+static void part_done(struct op *op, int res)
 {
-    op_init(&write->op, write_done, &file->sink.ref);
-    ring_write(file->sink.ring, &write->op, file->fd, write->data, write->len, write->offset);
+    struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
+    struct sink_file *file = file_of(write->sink);
+
+    if (write->way == RING_WRITE_DIRECT)
+        file->direct_writes--;
+    if (res >= 0)
+        write->written += write->part;
+    if (falls_back(file, write, res) || (res >= 0 && write->written < write->len))
+        write_part(file, write);
+    else
+        write_ended(file, write, res);
+}
+
+/* The way for what comes next, and how much of it. Direct: only whole blocks, from memory that is
+ * aligned as they are; the ends of a body go through the page cache. */
+static enum ring_write_way cut_part(const struct sink_file *file, struct sink_write *write)
+{
+    uint64_t offset = write->offset + write->written;
+    size_t before = (size_t)(-offset % RING_DIRECT_BYTES);
+    size_t left = write->len - write->written;
+    size_t whole = left - left % RING_DIRECT_BYTES;
+
+    write->part = left;
+    if (file->way != RING_WRITE_DIRECT)
+        return file->way;
+    if (((uintptr_t)(write->data + write->written) - offset) % RING_DIRECT_BYTES != 0)
+        return RING_WRITE_ASIDE;
+    if (before > 0)
+        write->part = before < left ? before : left;
+    else if (whole > 0)
+        write->part = whole;
+    return before > 0 || whole == 0 ? RING_WRITE_ASIDE : RING_WRITE_DIRECT;
+}
+
+static void write_part(struct sink_file *file, struct sink_write *write)
+{
+    write->way = cut_part(file, write);
+    if (write->way == RING_WRITE_DIRECT && file->direct_writes >= DIRECT_WRITES_MAX &&
+        directories_spend(file->directories, write->part))
+        write->way = RING_WRITE_ASIDE;
+    if (write->way == RING_WRITE_DIRECT)
+        file->direct_writes++;
+    ring_write(file->sink.ring, &write->op, file->fd, write->way, write->data + write->written,
+               write->part, write->offset + write->written);
 }
 
 static void file_write(struct sink *sink, struct sink_write *write)
 {
     struct sink_file *file = file_of(sink);
 
+    op_init(&write->op, part_done, &file->sink.ref);
+    list_init(&write->node);
+    write->written = 0;
     if (file->current) {
-        CHECK(!file->next);
-        file->next = write;
+        list_push_back(&file->queue, &write->node);
         return;
     }
     if (file->adopted)
         file->current = write;
-    start_write(file, write);
+    write_part(file, write);
 }
 
 /* --- publish --------------------------------------------------------------------------------- */
@@ -669,8 +831,11 @@ struct sink *sink_file_create(struct directories *directories,
     file->directories = directories;
     file->wait.done = directory_opened;
     list_init(&file->wait.node);
+    list_init(&file->queue);
     file->auto_renaming = options->auto_renaming;
     file->proceed = options->proceed;
+    file->direct = options->direct;
+    file->allocation = options->allocation;
     file->fd = -1;
     if (set_names(file, options))
         return &file->sink;

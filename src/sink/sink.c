@@ -24,7 +24,11 @@ static void step_later_done(struct op *op, int res)
 
 void sink_init(struct sink *sink, const struct sink_operations *operations, struct ring *ring)
 {
-    *sink = (struct sink){.operations = operations, .ring = ring, .have_total = UINT64_MAX};
+    *sink = (struct sink){.operations = operations,
+                          .ring = ring,
+                          .expected_bytes = UINT64_MAX,
+                          .chunk_bytes_max = SINK_CHUNK_BYTES,
+                          .have_total = UINT64_MAX};
     ref_init(&sink->ref, sink_last);
     op_init(&sink->op, step_later_done, &sink->ref);
 }

@@ -34,6 +34,10 @@ struct sink_write {
     uint64_t offset;
     struct sink *sink; /* private from here */
     struct op op;
+    struct list node;
+    size_t written;
+    size_t part; /* of what is not written yet: under way */
+    enum ring_write_way way;
 };
 
 /* What makes sure that bytes fetched later belong to the same version of the resource. */
@@ -67,6 +71,11 @@ struct sink {
     void *context;
     struct op op;             /* of the step */
     struct haul_error answer; /* of a step that ends later */
+    uint64_t
+        expected_bytes; /* set before open: where the last byte is to be; UINT64_MAX: unknown */
+    /* Results of open: what it is best written in. */
+    size_t chunk_bytes_max;
+    bool aligned; /* such that memory and offset agree modulo RING_DIRECT_BYTES */
     /* Results of prepare. */
     uint64_t have_bytes;
     struct text validator; /* as in struct sink_version */
@@ -101,6 +110,9 @@ char *sink_memory_take(struct sink *sink);
 
 struct directories;
 
+/* Files of at least this size are written past the page cache (HAUL_DIRECT_AUTO). */
+enum { SINK_DIRECT_BYTES_MIN = 8 * 1024 * 1024, SINK_CHUNK_BYTES = 256 * 1024 };
+
 struct sink_file_options {
     const char *directory; /* where it goes */
     const char *out;       /* name, may hold directories; NULL: suggested */
@@ -108,6 +120,8 @@ struct sink_file_options {
     const char *url;       /* what is kept for another run must be of the same */
     bool auto_renaming;    /* a name that is taken: name.1.ext, name.2.ext ... */
     bool proceed;          /* continue a file of that name, which another program left */
+    enum haul_direct direct;
+    enum haul_allocation allocation;
 };
 
 struct sink *sink_file_create(struct directories *directories,
