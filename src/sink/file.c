@@ -525,7 +525,7 @@ static bool falls_back(struct sink_file *file, const struct sink_write *write, i
     if (write->way == RING_WRITE_DIRECT) {
         if (file->way == RING_WRITE_DIRECT)
             ring_unset_direct(file->sink.ring, file->fd);
-        file->way = RING_WRITE_UNCACHED;
+        file->way = buffered_way(file);
         return true;
     }
     if (write->way == RING_WRITE_UNCACHED) {
@@ -592,7 +592,8 @@ static enum ring_write_way cut_part(const struct sink_file *file, struct sink_wr
 static void write_part(struct sink_file *file, struct sink_write *write)
 {
     write->way = cut_part(file, write);
-    if (write->way == RING_WRITE_DIRECT && file->direct_writes >= DIRECT_WRITES_MAX &&
+    if (write->way == RING_WRITE_DIRECT && file->direct == HAUL_DIRECT_AUTO &&
+        file->direct_writes >= DIRECT_WRITES_MAX &&
         directories_spend(file->directories, write->part))
         write->way = RING_WRITE_ASIDE;
     if (write->way == RING_WRITE_DIRECT)
