@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@ enum {
     PAUSE_MS = 5000,                /* a longer one is worth a word */
     LISTING_BYTES_MAX = 1024 * 1024 /* unlike messages, it waits for its reader */
 };
+
+enum { CPU_SETS = 8 }; /* of 1024 CPUs each: more than Linux can be built for */
 
 /* What a signal handler may touch. */
 static struct {
@@ -183,6 +186,19 @@ static void set_display(struct app *app)
     app->report.progress = &app->progress;
 }
 
+static unsigned threads_wanted(const struct options *options)
+{
+    cpu_set_t sets[CPU_SETS];
+    int cpus = 1;
+
+    if (options->threads != THREADS_AUTO)
+        return (unsigned)options->threads;
+    /* The machine may have more, but a container or taskset(1) leaves us these. */
+    if (sched_getaffinity(0, sizeof(sets), sets) == 0)
+        cpus = CPU_COUNT_S(sizeof(sets), sets);
+    return cpus > THREADS_MAX ? THREADS_MAX : (unsigned)cpus;
+}
+
 static void engine_options(struct app *app, struct haul_options *engine)
 {
     const struct options *options = &app->options;
@@ -206,6 +222,10 @@ static void engine_options(struct app *app, struct haul_options *engine)
     engine->check_certificate = options->check_certificate;
     engine->auto_file_renaming = options->auto_file_renaming;
     engine->proceed = options->proceed;
+    engine->threads = threads_wanted(options);
+    engine->buffer_memory = options->buffer_memory;
+    engine->direct = (enum haul_direct)options->direct;
+    engine->allocation = (enum haul_allocation)options->allocation;
     engine->features_off = (uint32_t)options->features_off;
     if (options->log) {
         engine->log_level = (enum haul_log_level)options->log_level;

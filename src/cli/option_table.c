@@ -20,6 +20,21 @@ static const struct option_choice log_levels[] = {
     {"warn", HAUL_LOG_WARN},   {"error", HAUL_LOG_ERROR}, {NULL, 0},
 };
 
+static const struct option_choice threads_words[] = {{"auto", THREADS_AUTO}, {NULL, 0}};
+
+static const struct option_choice direct_ways[] = {
+    {"auto", HAUL_DIRECT_AUTO},
+    {"always", HAUL_DIRECT_ALWAYS},
+    {"never", HAUL_DIRECT_NEVER},
+    {NULL, 0},
+};
+
+static const struct option_choice allocations[] = {
+    {"auto", HAUL_ALLOCATION_AUTO},         {"none", HAUL_ALLOCATION_NONE},
+    {"trunc", HAUL_ALLOCATION_TRUNC},       {"falloc", HAUL_ALLOCATION_FALLOC},
+    {"prealloc", HAUL_ALLOCATION_PREALLOC}, {NULL, 0},
+};
+
 static const struct option_choice features[] = {
     {"single-issuer", HAUL_FEATURE_SINGLE_ISSUER},
     {"defer-taskrun", HAUL_FEATURE_DEFER_TASKRUN},
@@ -33,6 +48,9 @@ static const struct option_choice features[] = {
 #define DOWNLOAD(field) .scope = SCOPE_DOWNLOAD, .offset = offsetof(struct download_options, field)
 
 enum { DAY_MS = 24 * 60 * 60 * 1000, DOWNLOADS_MAX = 100000, TRIES_MAX = 1000000 };
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
 
 const struct option_row option_rows[] = {
     {.name = "input-file",
@@ -81,6 +99,25 @@ const struct option_row option_rows[] = {
      .group = GROUP_OUTPUT,
      DOWNLOAD(discard),
      .help = "count the bytes and throw them away"},
+    {.name = "file-allocation",
+     .type = OPTION_CHOICE,
+     .group = GROUP_OUTPUT,
+     ENGINE(allocation),
+     .choices = allocations,
+     .placeholder = "HOW",
+     .standard = "auto",
+     .help =
+         "ahead of a file's bytes: nothing (none), set its size (trunc), reserve room (falloc), "
+         "or write zeros where that can't be (prealloc); auto: falloc for what is written past "
+         "the page cache, else none"},
+    {.name = "direct",
+     .type = OPTION_CHOICE,
+     .group = GROUP_OUTPUT,
+     ENGINE(direct),
+     .choices = direct_ways,
+     .placeholder = "WHEN",
+     .standard = "auto",
+     .help = "write past the page cache: auto (large files), always (if possible) or never"},
     {.name = "max-concurrent-downloads",
      .letter = 'j',
      .type = OPTION_NUMBER,
@@ -113,6 +150,24 @@ const struct option_row option_rows[] = {
      .group = GROUP_PACE,
      ENGINE(random_wait),
      .help = "vary that from 0.5 to 1.5 times"},
+    {.name = "threads",
+     .type = OPTION_NUMBER,
+     .group = GROUP_PACE,
+     ENGINE(threads),
+     .max = THREADS_MAX,
+     .choices = threads_words,
+     .placeholder = "N",
+     .standard = "0",
+     .help = "threads for the work; 0: the main one does it; auto: one for each CPU"},
+    {.name = "buffer-memory",
+     .type = OPTION_SIZE,
+     .group = GROUP_PACE,
+     ENGINE(buffer_memory),
+     .min = MIB,
+     .max = 16 * GIB,
+     .placeholder = "SIZE",
+     .standard = "64M",
+     .help = "memory for data on its way to the disk; 1G is 1024M, 1M is 1024K"},
     {.name = "max-tries",
      .letter = 'm',
      .type = OPTION_NUMBER,

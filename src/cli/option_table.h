@@ -3,8 +3,9 @@
  * The one table of options. A row says where its value goes: an offset into struct options, or
  * into struct download_options where a single download may have it too. What the types put there:
  *
- *   FLAG bool, NUMBER uint64_t, SECONDS uint64_t (milliseconds), TEXT char * (owned),
- *   LIST struct string_list, CHOICE and SET uint64_t (of struct option_choice; SET: ORed)
+ *   FLAG bool, NUMBER uint64_t, SECONDS uint64_t (milliseconds), SIZE uint64_t (bytes),
+ *   TEXT char * (owned), LIST struct string_list, CHOICE and SET uint64_t (of struct
+ *   option_choice; SET: ORed)
  *
  * Rows stand in the order of --help; groups are not split.
  */
@@ -17,6 +18,7 @@ enum option_type {
     OPTION_FLAG,
     OPTION_NUMBER,
     OPTION_SECONDS,
+    OPTION_SIZE, /* "64M": K, M and G are powers of 1024, as aria2's */
     OPTION_TEXT,
     OPTION_LIST,
     OPTION_CHOICE,
@@ -51,12 +53,12 @@ struct option_row {
     enum option_scope scope;
     enum option_group group;
     size_t offset;
-    uint64_t min; /* NUMBER: itself; SECONDS: milliseconds; TEXT, LIST: bytes */
-    uint64_t max; /* NUMBER, SECONDS */
-    const struct option_choice *choices;
-    const char *placeholder; /* of the value */
-    const char *standard;    /* parsed first of all; NULL: leave it zero */
-    const char *help;        /* --help adds the standard to it */
+    uint64_t min; /* NUMBER: itself; SECONDS: milliseconds; SIZE, TEXT, LIST: bytes */
+    uint64_t max; /* NUMBER, SECONDS, SIZE */
+    const struct option_choice *choices; /* NUMBER: words besides the numbers; NULL: none */
+    const char *placeholder;             /* of the value */
+    const char *standard;                /* parsed first of all; NULL: leave it zero */
+    const char *help;                    /* --help adds the standard to it */
 };
 
 extern const struct option_row option_rows[];

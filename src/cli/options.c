@@ -121,6 +121,36 @@ static void add_seconds(struct text *text, uint64_t ms)
                     (unsigned long long)(ms % 100 == 0 ? ms % 1000 / 100 : ms % 1000));
 }
 
+static const struct {
+    char letter;
+    unsigned bits;
+} size_units[] = {{'G', 30}, {'M', 20}, {'K', 10}};
+
+/* "16G": in the largest unit that it is a multiple of. */
+static void add_size(struct text *text, uint64_t bytes)
+{
+    for (size_t i = 0; i < COUNT_OF(size_units); i++) {
+        uint64_t whole = bytes >> size_units[i].bits;
+
+        if (whole == 0 || whole << size_units[i].bits != bytes)
+            continue;
+        text_printf(text, "%llu%c", (unsigned long long)whole, size_units[i].letter);
+        return;
+    }
+    text_printf(text, "%llu", (unsigned long long)bytes);
+}
+
+/* "a, b or c" */
+static void add_choices(struct text *text, const struct option_choice *choices)
+{
+    for (const struct option_choice *choice = choices; choice->name; choice++)
+        text_printf(text, "%s%s",
+                    choice == choices ? ""
+                    : choice[1].name  ? ", "
+                                      : " or ",
+                    choice->name);
+}
+
 static void add_expected(struct text *text, const struct option_row *row)
 {
     switch (row->type) {
@@ -130,6 +160,10 @@ static void add_expected(struct text *text, const struct option_row *row)
     case OPTION_NUMBER:
         text_printf(text, "a number from %llu to %llu", (unsigned long long)row->min,
                     (unsigned long long)row->max);
+        if (row->choices)
+            text_printf(text, ", or ");
+        if (row->choices)
+            add_choices(text, row->choices);
         break;
     case OPTION_SECONDS:
         text_printf(text, "a number of seconds from ");
@@ -137,18 +171,19 @@ static void add_expected(struct text *text, const struct option_row *row)
         text_printf(text, " to ");
         add_seconds(text, row->max);
         break;
+    case OPTION_SIZE:
+        text_printf(text, "a size from ");
+        add_size(text, row->min);
+        text_printf(text, " to ");
+        add_size(text, row->max);
+        break;
     case OPTION_TEXT:
     case OPTION_LIST:
         text_printf(text, "%s", row->placeholder);
         break;
     case OPTION_CHOICE:
     case OPTION_SET:
-        for (const struct option_choice *choice = row->choices; choice->name; choice++)
-            text_printf(text, "%s%s",
-                        choice == row->choices ? ""
-                        : choice[1].name       ? ", "
-                                               : " or ",
-                        choice->name);
+        add_choices(text, row->choices);
         break;
     }
 }
@@ -217,6 +252,19 @@ static bool parse_seconds(struct span value, uint64_t *ms)
     return true;
 }
 
+static bool parse_size(struct span value, uint64_t *bytes)
+{
+    char last = value.len > 0 ? value.data[value.len - 1] : '\0';
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < COUNT_OF(size_units); i++)
+        if (last == size_units[i].letter || last == size_units[i].letter - 'A' + 'a')
+            bits = size_units[i].bits;
+    if (!span_to_u64(span_sub(value, 0, value.len - (bits > 0)), bytes))
+        return false;
+    return !__builtin_mul_overflow(*bytes, UINT64_C(1) << bits, bytes);
+}
+
 static bool parse_flag(struct span value, bool *flag)
 {
     *flag = span_equal(value, SPAN("true"));
@@ -276,9 +324,14 @@ static bool parse_number(const struct option_row *row, struct span value, uint64
 
     switch (row->type) {
     case OPTION_NUMBER:
+        *number = 0;
+        if (row->choices && parse_choice(row, value, number))
+            return true;
         return span_to_u64(value, number) && *number >= row->min && *number <= row->max;
     case OPTION_SECONDS:
         return parse_seconds(value, number) && *number >= row->min && *number <= row->max;
+    case OPTION_SIZE:
+        return parse_size(value, number) && *number >= row->min && *number <= row->max;
     case OPTION_CHOICE:
         *number = 0;
         return parse_choice(row, value, number);
@@ -319,6 +372,7 @@ static bool option_set(const struct option_row *row, void *base, const struct sp
                                         : list_add(field, *value, error);
     case OPTION_NUMBER:
     case OPTION_SECONDS:
+    case OPTION_SIZE:
     case OPTION_CHOICE:
     case OPTION_SET:
         if (!value || !parse_number(row, *value, &number))

@@ -30,12 +30,16 @@ struct download_options {
     bool discard;
 };
 
+enum { THREADS_MAX = 64, THREADS_AUTO = THREADS_MAX + 1 /* as many as there are CPUs for us */ };
+
 /* A zeroed one is what options_init() begins with. Strings are owned; NULL: not set. */
 struct options {
     struct download_options download;
     char *input_file;
     uint64_t downloads_max;
     uint64_t connections_per_host; /* 0: not set */
+    uint64_t threads;              /* or THREADS_AUTO */
+    uint64_t buffer_memory;        /* bytes */
     uint64_t tries_max;
     uint64_t retry_wait_ms;
     uint64_t timeout_ms;
@@ -46,6 +50,8 @@ struct options {
     bool check_certificate;
     bool auto_file_renaming;
     bool proceed;
+    uint64_t direct;     /* enum haul_direct */
+    uint64_t allocation; /* enum haul_allocation */
     bool dry_run;
     bool quiet;
     char *log;

@@ -47,6 +47,10 @@ static void test_defaults(void **state)
     assert_int_equal(o.timeout_ms, 60000);
     assert_int_equal(o.connect_timeout_ms, 15000);
     assert_int_equal(o.wait_ms, 0);
+    assert_int_equal(o.buffer_memory, 64 << 20);
+    assert_int_equal(o.threads, 0);
+    assert_int_equal(o.direct, HAUL_DIRECT_AUTO);
+    assert_int_equal(o.allocation, HAUL_ALLOCATION_AUTO);
     assert_int_equal(o.log_level, HAUL_LOG_DEBUG);
     assert_int_equal(o.features_off, 0);
     assert_true(o.check_certificate && o.auto_file_renaming);
@@ -172,6 +176,111 @@ static void test_seconds(void **state)
     options_free(&o);
 }
 
+static void test_sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } cases[] = {{"1M", 1 << 20},
+                 {"1024K", 1 << 20},
+                 {"1048576", 1 << 20},
+                 {"0064m", 64 << 20},
+                 {"1500k", 1500 << 10},
+                 {"1g", 1 << 30},
+                 {"16G", UINT64_C(16) << 30},
+                 {"17179869184", UINT64_C(16) << 30},
+                 {"1048577", 1048577}};
+    /* The last ones would wrap to what is allowed: 2^64 + 1M, in each unit. */
+    static const char *const bad[] = {"",
+                                      "M",
+                                      "0",
+                                      "1",
+                                      "1023K",
+                                      "1048575",
+                                      "17G",
+                                      "64MB",
+                                      "64MiB",
+                                      "1.5M",
+                                      "-1M",
+                                      "+1M",
+                                      "1 M",
+                                      " 1M",
+                                      "1M ",
+                                      "0x1M",
+                                      "1T",
+                                      "MM",
+                                      "1MM",
+                                      "1M1",
+                                      "18446744073710600192",
+                                      "18014398509483008K",
+                                      "17592186044417M",
+                                      "17179869185G"};
+    struct options o;
+    struct haul_error error;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_true(parse(&o, &error, "--buffer-memory", cases[i].text, NULL));
+        assert_int_equal(o.buffer_memory, cases[i].bytes);
+        options_free(&o);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_false(parse(&o, &error, "--buffer-memory", bad[i], NULL));
+        assert_non_null(strstr(error.text, "--buffer-memory: "));
+        assert_non_null(strstr(error.text, "expected a size from 1M to 16G"));
+        options_free(&o);
+    }
+}
+
+static void test_threads(void **state)
+{
+    static const char *const bad[] = {
+        "", "65", "-1", "Auto", "auto ", "1K", "18446744073709551616"};
+    struct options o;
+    struct haul_error error;
+
+    (void)state;
+    assert_true(parse(&o, &error, "--threads=64", NULL));
+    assert_int_equal(o.threads, THREADS_MAX);
+    options_free(&o);
+    assert_true(parse(&o, &error, "--threads=auto", NULL));
+    assert_int_equal(o.threads, THREADS_AUTO);
+    options_free(&o);
+    assert_true(parse(&o, &error, "--threads=auto", "--threads", "0", NULL));
+    assert_int_equal(o.threads, 0);
+    options_free(&o);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        assert_false(parse(&o, &error, "--threads", bad[i], NULL));
+        assert_non_null(strstr(error.text, "expected a number from 0 to 64, or auto"));
+        options_free(&o);
+    }
+}
+
+static void test_how_files_are_written(void **state)
+{
+    static const struct {
+        const char *direct;
+        uint64_t direct_value;
+        const char *allocation;
+        uint64_t allocation_value;
+    } cases[] = {{"auto", HAUL_DIRECT_AUTO, "auto", HAUL_ALLOCATION_AUTO},
+                 {"always", HAUL_DIRECT_ALWAYS, "none", HAUL_ALLOCATION_NONE},
+                 {"never", HAUL_DIRECT_NEVER, "trunc", HAUL_ALLOCATION_TRUNC},
+                 {"never", HAUL_DIRECT_NEVER, "falloc", HAUL_ALLOCATION_FALLOC},
+                 {"auto", HAUL_DIRECT_AUTO, "prealloc", HAUL_ALLOCATION_PREALLOC}};
+    struct options o;
+    struct haul_error error;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_true(parse(&o, &error, "--direct", cases[i].direct, "--file-allocation",
+                          cases[i].allocation, NULL));
+        assert_int_equal(o.direct, cases[i].direct_value);
+        assert_int_equal(o.allocation, cases[i].allocation_value);
+        options_free(&o);
+    }
+}
+
 static void test_choices_and_lists(void **state)
 {
     struct options o;
@@ -226,6 +335,15 @@ static void test_errors_name_option_value_and_what_is_expected(void **state)
                  "--log-level", "loud");
     expect_error("--timeout: a value is missing; expected a number of seconds from 0.1 to 86400",
                  "-t", NULL);
+    expect_error("--buffer-memory: \"64MB\" won't do; expected a size from 1M to 16G",
+                 "--buffer-memory=64MB", NULL);
+    expect_error("--threads: \"many\" won't do; expected a number from 0 to 64, or auto",
+                 "--threads", "many");
+    expect_error("--direct: \"true\" won't do; expected auto, always or never", "--direct=true",
+                 NULL);
+    expect_error("--file-allocation: a value is missing; expected auto, none, trunc, falloc or "
+                 "prealloc",
+                 "--file-allocation", NULL);
     expect_error("--header: a value is missing; expected TEXT", "--header=", NULL);
     expect_error("--kernel-features-off: \"defer-taskrun,x\" won't do; expected single-issuer, "
                  "defer-taskrun, coop-taskrun or rename-noreplace",
@@ -320,6 +438,9 @@ static void test_lines_of_a_list(void **state)
     assert_false(download_options_set(&d, SPAN("max-tries=3"), &error));
     assert_string_equal(error.text, "max-tries: can't be set for a single download; use "
                                     "--max-tries for all of them");
+    assert_false(download_options_set(&d, SPAN("file-allocation=none"), &error));
+    assert_string_equal(error.text, "file-allocation: can't be set for a single download; use "
+                                    "--file-allocation for all of them");
     download_options_free(&d);
 }
 
@@ -340,6 +461,12 @@ static void test_help_fits_the_screen(void **state)
     }
     assert_non_null(strstr(text.data, "  -j, --max-concurrent-downloads=N\n"));
     assert_non_null(strstr(text.data, "downloads at once [64]\n"));
+    assert_non_null(strstr(text.data, "      --threads=N         threads for the work"));
+    assert_non_null(strstr(text.data, "each CPU [0]\n"));
+    assert_non_null(strstr(text.data, "      --buffer-memory=SIZE\n"));
+    assert_non_null(strstr(text.data, "1M is 1024K [64M]\n"));
+    assert_non_null(strstr(text.data, "      --direct=WHEN "));
+    assert_non_null(strstr(text.data, "      --file-allocation=HOW\n"));
     assert_non_null(strstr(text.data, "\nHTTP and TLS:\n"));
     assert_null(strstr(text.data, "kernel"));
     text_free(&text);
@@ -353,6 +480,9 @@ int main(void)
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_how_files_are_written),
         cmocka_unit_test(test_choices_and_lists),
         cmocka_unit_test(test_many_headers),
         cmocka_unit_test(test_errors_name_option_value_and_what_is_expected),
