@@ -99,7 +99,8 @@ enum haul_feature {
     HAUL_FEATURE_RENAME_NOREPLACE = 1 << 3,
     HAUL_FEATURE_DIRECT = 1 << 4, /* O_DIRECT */
     HAUL_FEATURE_FALLOCATE = 1 << 5,
-    HAUL_FEATURE_DONTCACHE = 1 << 6 /* RWF_DONTCACHE, 6.14 */
+    HAUL_FEATURE_DONTCACHE = 1 << 6, /* RWF_DONTCACHE, 6.14 */
+    HAUL_FEATURE_FIXED = 1 << 7      /* registered buffers, 5.19 */
 };
 
 /* Past the page cache: data goes from haul's buffers to the disk (O_DIRECT). */

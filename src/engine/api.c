@@ -141,7 +141,7 @@ static bool create_parts(struct haul_engine *engine)
 
     engine->limiter = create_limiter(options, ring_random(engine->ring));
     engine->buffers =
-        buffers_create((size_t)options->buffer_memory, true, ring_random(engine->ring));
+        buffers_create((size_t)options->buffer_memory, engine->ring, ring_random(engine->ring));
     engine->resolver = resolver_create(engine->ring, &engine->log);
     engine->directories = directories_create(engine->ring);
     if (!engine->limiter || !engine->buffers || !engine->resolver || !engine->directories)

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "ring/ring.h"
 
 enum {
     UNITS = CHUNK_BYTES_MAX / CHUNK_BYTES_MIN, /* of a region */
@@ -28,7 +29,6 @@ _Static_assert(CHUNK_BYTES_MIN << (SIZES - 1) == CHUNK_BYTES_MAX, "sizes double"
 
 struct buffers_region {
     struct list node;
-    char *data;
     struct chunk units[UNITS];
 };
 
@@ -45,7 +45,8 @@ struct buffers {
     struct list regions;
     size_t region_count;
     size_t region_max;
-    bool firm;
+    char *slab; /* of all regions there can be; NULL: each is mapped by itself */
+    struct ring *ring;
     struct list idle[SIZES];
     size_t out;
     size_t out_bytes;
@@ -73,34 +74,42 @@ static void put_idle(struct buffers *buffers, struct chunk *chunk, unsigned inde
     list_push_front(&buffers->idle[index], &chunk->node);
 }
 
-static bool map_region(struct buffers *buffers)
+static char *map_memory(size_t bytes)
+{
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return data == MAP_FAILED ? NULL : data;
+}
+
+static bool add_region(struct buffers *buffers)
 {
     struct buffers_region *region = alloc_zeroed(sizeof(*region));
-    void *data;
+    char *data;
 
     if (!region)
         return false;
-    data = mmap(NULL, CHUNK_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) {
+    data = buffers->slab ? buffers->slab + buffers->region_count * CHUNK_BYTES_MAX
+                         : map_memory(CHUNK_BYTES_MAX);
+    if (!data) {
         free(region);
         return false;
     }
-    list_init(&region->node);
-    region->data = data;
     for (size_t i = 0; i < UNITS; i++) {
-        region->units[i].data = region->data + i * CHUNK_BYTES_MIN;
+        region->units[i].data = data + i * CHUNK_BYTES_MIN;
         region->units[i].region = region;
         list_init(&region->units[i].node);
     }
+    list_init(&region->node);
     list_push_back(&buffers->regions, &region->node);
     buffers->region_count++;
     put_idle(buffers, &region->units[0], SIZES - 1);
     return true;
 }
 
-static bool may_map(const struct buffers *buffers)
+static bool may_add(const struct buffers *buffers)
 {
-    return !buffers->firm || buffers->region_count < buffers->region_max;
+    return !buffers->slab || buffers->region_count < buffers->region_max;
 }
 
 static struct chunk *buddy_of(const struct chunk *chunk)
@@ -118,7 +127,7 @@ static struct chunk *pop_idle(struct buffers *buffers, unsigned index)
 
     for (unsigned i = index; !node && i < SIZES; i++)
         node = list_pop_front(&buffers->idle[i]);
-    if (!node && may_map(buffers) && map_region(buffers))
+    if (!node && may_add(buffers) && add_region(buffers))
         node = list_pop_front(&buffers->idle[SIZES - 1]);
     for (unsigned i = index; !node && i > 0; i--)
         node = list_pop_front(&buffers->idle[i - 1]);
@@ -220,7 +229,7 @@ static bool has_idle(const struct buffers *buffers)
     for (unsigned i = 0; i < SIZES; i++)
         if (list_is_linked(&buffers->idle[i]))
             return true;
-    return may_map(buffers);
+    return may_add(buffers);
 }
 
 static void feed(struct buffers *buffers)
@@ -330,7 +339,7 @@ void buffers_unwait(struct buffers_waiter *waiter)
     list_remove(&waiter->node);
 }
 
-struct buffers *buffers_create(size_t budget_bytes, bool firm, uint64_t seed)
+static struct buffers *create(size_t budget_bytes, uint64_t seed)
 {
     struct buffers *buffers = alloc_zeroed(sizeof(*buffers));
 
@@ -343,17 +352,45 @@ struct buffers *buffers_create(size_t budget_bytes, bool firm, uint64_t seed)
     map_init(&buffers->shares, seed);
     for (unsigned i = 0; i < SIZES; i++)
         list_init(&buffers->idle[i]);
-    buffers->firm = firm;
     buffers->region_max = budget_bytes / CHUNK_BYTES_MAX;
     if (buffers->region_max < REGIONS_MIN)
         buffers->region_max = REGIONS_MIN;
-    /* They are there from the start: who waits for a chunk always waits for one that is out. */
+    return buffers;
+}
+
+/* Some are there from the start: who waits for a chunk always waits for one that is out. */
+static struct buffers *begin(struct buffers *buffers)
+{
     while (buffers->region_count < REGIONS_MIN)
-        if (!map_region(buffers)) {
+        if (!add_region(buffers)) {
             buffers_destroy(buffers);
             return NULL;
         }
     return buffers;
+}
+
+struct buffers *buffers_create(size_t budget_bytes, struct ring *ring, uint64_t seed)
+{
+    struct buffers *buffers = create(budget_bytes, seed);
+
+    if (!buffers)
+        return NULL;
+    buffers->slab = map_memory(buffers->region_max * CHUNK_BYTES_MAX);
+    if (!buffers->slab) {
+        buffers_destroy(buffers);
+        return NULL;
+    }
+    buffers->ring = ring;
+    if (ring)
+        ring_lend_memory(ring, buffers->slab, buffers->region_max * CHUNK_BYTES_MAX);
+    return begin(buffers);
+}
+
+struct buffers *buffers_create_open(size_t budget_bytes)
+{
+    struct buffers *buffers = create(budget_bytes, 0);
+
+    return buffers ? begin(buffers) : NULL;
 }
 
 void buffers_destroy(struct buffers *buffers)
@@ -368,9 +405,14 @@ void buffers_destroy(struct buffers *buffers)
     while ((node = list_pop_front(&buffers->regions))) {
         struct buffers_region *region = LIST_ITEM(node, struct buffers_region, node);
 
-        munmap(region->data, CHUNK_BYTES_MAX);
+        if (!buffers->slab)
+            munmap(region->units[0].data, CHUNK_BYTES_MAX);
         free(region);
     }
+    if (buffers->ring)
+        ring_take_memory_back(buffers->ring);
+    if (buffers->slab)
+        munmap(buffers->slab, buffers->region_max * CHUNK_BYTES_MAX);
     map_free(&buffers->shares);
     free(buffers);
 }

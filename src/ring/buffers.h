@@ -21,6 +21,7 @@
 
 enum { CHUNK_BYTES_MIN = 32 * 1024, CHUNK_BYTES_MAX = 1024 * 1024 };
 
+struct ring;
 struct buffers;
 struct buffers_region;
 struct buffers_share;
@@ -36,9 +37,12 @@ struct chunk {
     bool idle; /* in a free list; of a chunk that was split: the first half */
 };
 
-/* At least two of the largest chunks. firm: never more than the budget; else the budget only
- * tells when chunks are scarce. NULL: out of memory. */
-struct buffers *buffers_create(size_t budget_bytes, bool firm, uint64_t seed);
+/* Never more than the budget, but at least two of the largest chunks. Writes of these chunks by
+ * ring_write() past the page cache go without pinning their pages each time; ring is NULL or
+ * outlives the buffers. NULL: out of memory. */
+struct buffers *buffers_create(size_t budget_bytes, struct ring *ring, uint64_t seed);
+/* The budget only tells when chunks are scarce. */
+struct buffers *buffers_create_open(size_t budget_bytes);
 void buffers_destroy(struct buffers *buffers); /* CHECKs that every chunk is back */
 
 /*

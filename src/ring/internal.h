@@ -15,6 +15,15 @@ struct completion {
     int res;
 };
 
+/* Memory whose pages the kernel keeps pinned, in pieces that are registered as they are used. */
+struct fixed {
+    const char *data; /* NULL: none was lent */
+    size_t piece_count;
+    bool *pieces; /* that are registered */
+    bool begun;   /* the table is there */
+    bool refused; /* the kernel does not want to */
+};
+
 struct ring {
     struct io_uring uring;
     unsigned setup_flags;
@@ -33,7 +42,11 @@ struct ring {
     size_t random_left;
     uint64_t random[RING_RANDOM];
     struct completion batch[RING_BATCH];
+    struct fixed fixed;
 };
+
+/* The registered buffer that holds this memory; -1: none. */
+int fixed_find(struct ring *ring, const char *data, size_t len);
 
 /* Takes the reference and marks the op as under way. */
 void op_begin(struct ring *ring, struct op *op, enum op_state state);

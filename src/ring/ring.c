@@ -97,7 +97,7 @@ static int setup_queues(struct ring *ring)
 
 static const uint8_t needed_codes[] = {
     IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT, IORING_OP_RECV,
-    IORING_OP_SEND,     IORING_OP_WRITE,        IORING_OP_FSYNC,
+    IORING_OP_SEND,     IORING_OP_WRITE,        IORING_OP_FSYNC,   IORING_OP_WRITE_FIXED,
 };
 
 /* A kernel older than 5.15 may set a ring up and then not know what is asked of it. */
@@ -198,7 +198,7 @@ void ring_destroy(struct ring *ring)
 {
     if (!ring)
         return;
-    CHECK(ring->busy == 0);
+    CHECK(ring->busy == 0 && !ring->fixed.data);
     offload_destroy(ring->offload);
     io_uring_queue_exit(&ring->uring);
     close(ring->wake_fd);
@@ -307,6 +307,10 @@ static void push(struct ring *ring, struct op *op)
         io_uring_prep_write(sqe, op->fd, data, len,
                             op->offset == UINT64_MAX ? op->offset : op->offset + op->moved);
         sqe->rw_flags = op->rw_flags;
+        if (op->fixed >= 0) {
+            sqe->opcode = IORING_OP_WRITE_FIXED;
+            sqe->buf_index = (uint16_t)op->fixed;
+        }
         break;
     case IORING_OP_CONNECT:
         io_uring_prep_connect(sqe, op->fd, op->data, (socklen_t)op->len);
@@ -617,6 +621,7 @@ void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way wa
      * go on meanwhile and the write is large; a short one, or one that nothing else is waiting
      * beside, costs less here and now. */
     op->rw_flags = way == RING_WRITE_UNCACHED ? RWF_DONTCACHE : 0;
+    op->fixed = way == RING_WRITE_DIRECT ? fixed_find(ring, data, len) : -1;
     if (op->rw_flags && (ring->features_off & HAUL_FEATURE_DONTCACHE))
         op_ready(ring, op, -EOPNOTSUPP);
     else if (way == RING_WRITE_ASIDE)
@@ -630,6 +635,7 @@ void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way wa
 void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len)
 {
     op->rw_flags = 0;
+    op->fixed = -1;
     start_transfer(ring, op, IORING_OP_WRITE, fd, (void *)(uintptr_t)data, len, UINT64_MAX, true);
 }
 

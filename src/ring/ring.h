@@ -47,7 +47,8 @@ struct op {
     bool whole;
     bool cancelled; /* not to be taken up again */
     bool polling;   /* the SQE is a poll that comes before the request is tried again */
-    int rw_flags;   /* RWF_ of a write */
+    int rw_flags;   /* RWF_ of a write... */
+    int fixed;      /* ...and the registered buffer that it comes from; -1: none */
     void *data;
     size_t len;
     size_t moved;
@@ -146,6 +147,11 @@ enum { RING_DIRECT_BYTES = 4096 };
 /* pwrite(2) of all bytes, or an error; -ENOSPC and the like after part of them is an error. */
 void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,
                 size_t len, uint64_t offset);
+/* Memory that direct writes will come from, again and again: its pages are registered with the
+ * kernel, piece by piece as they are first written from, if it may lock so many (RLIMIT_MEMLOCK).
+ * Once for a ring; to be taken back before it is unmapped, with no write under way. */
+void ring_lend_memory(struct ring *ring, const char *data, size_t bytes);
+void ring_take_memory_back(struct ring *ring);
 /* O_DIRECT. res: 0, or -EOPNOTSUPP where it is of no use: the file system refuses it, or says it
  * wants other multiples (STATX_DIOALIGN); where it says nothing, unless `even_if_unsure`. */
 void ring_set_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure);
