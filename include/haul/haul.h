@@ -106,7 +106,7 @@ enum haul_feature {
 /* Past the page cache: data goes from haul's buffers to the disk (O_DIRECT). */
 enum haul_direct {
     HAUL_DIRECT_AUTO,   /* where it is the better way: large files on file systems that bear it */
-    HAUL_DIRECT_ALWAYS, /* wherever the file system can, whatever the size */
+    HAUL_DIRECT_ALWAYS, /* wherever the file system can, of any size that is known ahead */
     HAUL_DIRECT_NEVER
 };
 

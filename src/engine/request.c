@@ -58,7 +58,7 @@ void request_abort(struct request *request, const struct haul_error *error)
         exchange_stop(&request->exchange);
     else
         exchange_abort(&request->exchange);
-    if (request->writing > 0 && sink->operations->hurry)
+    if ((request->writing > 0 || request->step) && sink->operations->hurry)
         sink->operations->hurry(sink);
     finish(request, error);
 }

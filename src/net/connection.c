@@ -116,21 +116,18 @@ static void flush_tls(struct connection *connection)
     start_send(connection);
 }
 
+/* What breaks is heard of on the receiving side: a server may answer, and close, before it has read
+ * all. */
 static void send_done(struct op *op, int res)
 {
     struct connection *connection = CONTAINER_OF(op, struct connection, send_op);
-    struct haul_error error = fine;
 
     if (connection->closed)
         return;
-    if (res < 0)
-        error_set(&error, HAUL_NETWORK, -res, "the connection broke while sending");
-    else if (connection->tls)
+    if (res >= 0 && connection->tls)
         flush_tls(connection);
-    if (!connection->sending || (res >= 0 && op_busy(&connection->send_op)))
-        return; /* a handshake that breaks is heard of on the receiving side */
-    connection->sending = false;
-    connection->user->sent(connection->context, &error);
+    if (!op_busy(&connection->send_op))
+        connection->sending = false;
 }
 
 void connection_send(struct connection *connection, struct span data)

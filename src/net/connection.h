@@ -29,7 +29,6 @@ struct connection_user {
      * side in good order (FIN; with TLS, close_notify before it). Else *error says what broke.
      */
     void (*received)(void *context, struct chunk *chunk, const struct haul_error *error);
-    void (*sent)(void *context, const struct haul_error *error);
 };
 
 /* What the receiving side is at. */
@@ -44,7 +43,7 @@ struct connection {
     struct ref ref;
     bool closed; /* the last completion closes the socket and ends the object */
     enum connection_receiving receiving;
-    bool sending;  /* user->sent is to come */
+    bool sending;  /* what connection_send() was given */
     bool readable; /* plain: the last wait found that something can be received */
     bool polling;  /* TLS: recv_op waits for ciphertext without a chunk for it */
     bool decrypt;  /* TLS: recv_op was only a step of the loop, no new ciphertext */

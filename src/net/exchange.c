@@ -181,7 +181,7 @@ static void learn_speed(struct exchange *exchange, bool full)
     uint64_t ms = filling_ms(exchange);
 
     exchange->slow = !full && ms >= FILL_LONG_MS && exchange->chunk_bytes <= CHUNK_BYTES_MIN;
-    if (full && ms < FILL_SOON_MS && exchange->chunk_bytes < CHUNK_BYTES_MAX)
+    if (full && ms < FILL_SOON_MS && exchange->chunk_bytes < exchange->chunk_bytes_max)
         exchange->chunk_bytes *= 2;
     else if (ms >= FILL_LONG_MS && exchange->chunk_bytes > CHUNK_BYTES_MIN)
         exchange->chunk_bytes /= 2;
@@ -301,6 +301,7 @@ void exchange_read_body(struct exchange *exchange)
     exchange->lent_offset = 0;
     exchange->body_left = response_length(exchange->response);
     start_timer(exchange);
+    exchange->chunk_ns = ring_now_ns(exchange->ring); /* the user's time to decide does not count */
     align_body(exchange);
     take_body(exchange);
 }
@@ -393,7 +394,8 @@ static void receive(struct exchange *exchange)
 {
     if (exchange->lent == EXCHANGE_CHUNKS_MAX)
         return; /* exchange_give_chunk() goes on */
-    if (!exchange->chunk && (exchange->state == EXCHANGE_HEAD || exchange->slow)) {
+    if (!exchange->chunk &&
+        (exchange->state == EXCHANGE_HEAD || exchange->slow || buffers_scarce(exchange->buffers))) {
         exchange->receiving = true;
         connection_await(exchange->connection);
         return;
@@ -422,21 +424,11 @@ void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk)
     }
 }
 
-/* --- sending and time ------------------------------------------------------------------------ */
-
-static void sent(void *context, const struct haul_error *error)
-{
-    struct exchange *exchange = context;
-
-    /* A server may answer and close before it has read all; the receiving side hears of it. */
-    if (error->status != HAUL_OK && exchange->state == EXCHANGE_HEAD && !exchange->receiving)
-        exchange_break(exchange, error);
-}
+/* --- time ------------------------------------------------------------------------------------ */
 
 static const struct connection_user connection_user = {
     .readable = readable,
     .received = received,
-    .sent = sent,
 };
 
 static void timer_fired(struct timer *timer)

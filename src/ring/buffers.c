@@ -304,7 +304,7 @@ void buffers_give(struct buffers *buffers, struct chunk *chunk)
 {
     struct buffers_share *share = chunk->share;
 
-    CHECK(buffers->out > 0 && !chunk->idle && share->out_bytes >= chunk->size);
+    CHECK(share && buffers->out > 0 && !chunk->idle && share->out_bytes >= chunk->size);
     buffers->out--;
     buffers->out_bytes -= chunk->size;
     share->out_bytes -= chunk->size;

@@ -47,7 +47,7 @@ void buffers_destroy(struct buffers *buffers); /* CHECKs that every chunk is bac
 
 /*
  * A chunk of `bytes`, rounded up to a power of two, or of less if less is what the share may have
- * now. NULL: nothing is left, or it is others' turn: wait. share: NULL stands for what is taken
+ * now. NULL: nothing is left, or the host has its part: wait. share: NULL stands for what is taken
  * for a moment only, before a host is known to need more; it is not bounded.
  */
 struct chunk *buffers_take(struct buffers *buffers, struct buffers_share *share, size_t bytes);

@@ -119,9 +119,12 @@ static int write_zeros(struct op *op)
 
 void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool zeros)
 {
-    int res = ring->features_off & HAUL_FEATURE_FALLOCATE ? -EOPNOTSUPP
-                                                          : answer(fallocate(fd, 0, 0, (off_t)len));
+    int res = -EOPNOTSUPP;
 
+    if (!(ring->features_off & HAUL_FEATURE_FALLOCATE))
+        do
+            res = answer(fallocate(fd, 0, 0, (off_t)len));
+        while (res == -EINTR);
     if (res == -ENOSYS)
         res = -EOPNOTSUPP;
     if (res != -EOPNOTSUPP || !zeros) {

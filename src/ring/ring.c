@@ -404,8 +404,9 @@ void ring_cancel(struct ring *ring, struct op *op)
 {
     struct io_uring_sqe *sqe;
 
+    op->stop = true;
     if (op->state != OP_KERNEL)
-        return; /* its completion is on the way, or a helper can't be stopped */
+        return; /* its completion is on the way, or a helper's to give */
     op->cancelled = true;
     sqe = next_sqe(ring);
     io_uring_prep_cancel(sqe, op, 0);
@@ -648,6 +649,7 @@ void ring_offload(struct ring *ring, struct op *op, int (*work)(struct op *op))
 {
     op_begin(ring, op, OP_HELPER);
     op->work = work;
+    op->stop = false;
     if (offload_add(ring->offload, op))
         return;
     /* No thread to be had: slow is better than never. */

@@ -16,6 +16,7 @@
 #ifndef RING_RING_H
 #define RING_RING_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,10 +46,11 @@ struct op {
     int res;
     uint8_t code; /* of the SQE; all of the buffer must be moved where `whole` is set */
     bool whole;
-    bool cancelled; /* not to be taken up again */
-    bool polling;   /* the SQE is a poll that comes before the request is tried again */
-    int rw_flags;   /* RWF_ of a write... */
-    int fixed;      /* ...and the registered buffer that it comes from; -1: none */
+    bool cancelled;    /* not to be taken up again */
+    _Atomic bool stop; /* OP_HELPER: the work should end early, if it can */
+    bool polling;      /* the SQE is a poll that comes before the request is tried again */
+    int rw_flags;      /* RWF_ of a write... */
+    int fixed;         /* ...and the registered buffer that it comes from; -1: none */
     void *data;
     size_t len;
     size_t moved;
@@ -93,7 +95,8 @@ void ring_timer_start(struct ring *ring, struct timer *timer, uint64_t at_ns);
 
 void op_init(struct op *op, void (*done)(struct op *op, int res), struct ref *owner);
 bool op_busy(const struct op *op);
-/* Asks for an early end, which comes through `done` (-ECANCELED, or whatever it was in time for).
+/* Asks for an early end, which comes through `done` (-ECANCELED, or whatever it was in time for;
+ * helper threads end early only where the work looks at op->stop).
  * Allowed on an op that is not busy. */
 void ring_cancel(struct ring *ring, struct op *op);
 

@@ -59,13 +59,12 @@ struct sink_file {
     int fd; /* -1: not open */
     enum haul_direct direct;
     enum haul_allocation allocation;
-    enum ring_write_way way;    /* CACHED, UNCACHED or DIRECT; what does not work falls back */
-    unsigned direct_writes;     /* under way */
-    bool adopted;               /* fd is another program's file, under its own name */
-    bool marked;                /* the temporary file has the attribute, true or not */
-    bool described;             /* the same, and what it says is believed */
-    struct sink_write *current; /* adopted: under way */
-    struct list queue;          /* adopted: writes behind it */
+    enum ring_write_way way; /* CACHED, UNCACHED or DIRECT; what does not work falls back */
+    unsigned direct_writes;  /* under way */
+    bool adopted;            /* fd is another program's file, under its own name */
+    bool marked;             /* the temporary file has the attribute, true or not */
+    bool described;          /* the same, and what it says is believed */
+    struct sink_line line;   /* adopted */
     struct ring_facts facts;
     struct text attribute;
     char attribute_read[ATTRIBUTE_BYTES_MAX];
@@ -432,6 +431,9 @@ static void lay_out(struct sink_file *file)
     struct ring *ring = file->sink.ring;
     struct op *op = step(file, laid_out);
 
+    if (file->way == RING_WRITE_DIRECT) /* of a try before */
+        ring_unset_direct(ring, file->fd);
+    file->way = RING_WRITE_CACHED;
     switch (allocation_of(file)) {
     case HAUL_ALLOCATION_AUTO:
     case HAUL_ALLOCATION_NONE:
@@ -537,20 +539,17 @@ static bool falls_back(struct sink_file *file, const struct sink_write *write, i
 
 static void write_ended(struct sink_file *file, struct sink_write *write, int res)
 {
+    struct sink_write *next = file->adopted ? sink_line_leave(&file->line) : NULL;
     struct haul_error error = fine;
-    struct list *node = NULL;
 
     if (res < 0)
         error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_FILE_IO, -res,
                   "can't write to %s", file->adopted ? name_of(file) : file->partial.data);
-    if (res >= 0)
-        node = list_pop_front(&file->queue);
-    file->current = node ? LIST_ITEM(node, struct sink_write, node) : NULL;
-    if (file->current)
-        write_part(file, file->current);
+    if (next && res >= 0)
+        write_part(file, next);
     sink_write_end(write, &error);
-    while (res < 0 && (node = list_pop_front(&file->queue))) /* no holes */
-        sink_write_end(LIST_ITEM(node, struct sink_write, node), &error);
+    if (next && res < 0)
+        sink_line_fail(&file->line, &error); /* no holes */
 }
 
 static void part_done(struct op *op, int res)
@@ -607,15 +606,15 @@ static void file_write(struct sink *sink, struct sink_write *write)
     struct sink_file *file = file_of(sink);
 
     op_init(&write->op, part_done, &file->sink.ref);
-    list_init(&write->node);
     write->written = 0;
-    if (file->current) {
-        list_push_back(&file->queue, &write->node);
-        return;
-    }
-    if (file->adopted)
-        file->current = write;
-    write_part(file, write);
+    if (!file->adopted || sink_line_join(&file->line, write))
+        write_part(file, write);
+}
+
+/* Zeros that a helper thread writes ahead can be many. */
+static void file_hurry(struct sink *sink)
+{
+    ring_cancel(sink->ring, &sink->op);
 }
 
 /* --- publish --------------------------------------------------------------------------------- */
@@ -790,6 +789,7 @@ static const struct sink_operations operations = {
     .prepare = file_prepare,
     .open = file_open,
     .write = file_write,
+    .hurry = file_hurry,
     .publish = file_publish,
     .abandon = file_abandon,
     .destroy = file_destroy,
@@ -832,7 +832,7 @@ struct sink *sink_file_create(struct directories *directories,
     file->directories = directories;
     file->wait.done = directory_opened;
     list_init(&file->wait.node);
-    list_init(&file->queue);
+    list_init(&file->line.writes);
     file->auto_renaming = options->auto_renaming;
     file->proceed = options->proceed;
     file->direct = options->direct;

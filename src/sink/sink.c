@@ -56,6 +56,30 @@ void sink_write_end(struct sink_write *write, const struct haul_error *error)
     write->done(write, error);
 }
 
+bool sink_line_join(struct sink_line *line, struct sink_write *write)
+{
+    bool first = !list_is_linked(&line->writes);
+
+    list_init(&write->node);
+    list_push_back(&line->writes, &write->node);
+    return first;
+}
+
+struct sink_write *sink_line_leave(struct sink_line *line)
+{
+    list_pop_front(&line->writes);
+    return list_is_linked(&line->writes) ? LIST_ITEM(line->writes.next, struct sink_write, node)
+                                         : NULL;
+}
+
+void sink_line_fail(struct sink_line *line, const struct haul_error *error)
+{
+    struct list *node;
+
+    while ((node = list_pop_front(&line->writes)))
+        sink_write_end(LIST_ITEM(node, struct sink_write, node), error);
+}
+
 void sink_set_user(struct sink *sink, void (*step_done)(void *context, const struct haul_error *),
                    void *context)
 {

@@ -52,7 +52,8 @@ struct sink_operations {
     /* resume: writes go on at have_bytes; else the sink begins from nothing. */
     void (*open)(struct sink *sink, bool resume);
     void (*write)(struct sink *sink, struct sink_write *write);
-    /* The download is to stop: writes that may wait for somebody else end soon. NULL: none do. */
+    /* The download is to stop: what may wait for somebody else, or for long, ends soon. NULL:
+     * nothing does. */
     void (*hurry)(struct sink *sink);
     /* All is there: make it the finished file, under a name that is still free. */
     void (*publish)(struct sink *sink);
@@ -93,6 +94,14 @@ void sink_step_later(struct sink *sink);
 void sink_step_fail_later(struct sink *sink);
 void sink_step_end(struct sink *sink, const struct haul_error *error);
 void sink_write_end(struct sink_write *write, const struct haul_error *error);
+/* For sinks whose writes must follow one another: the first in line is under way. */
+struct sink_line {
+    struct list writes;
+};
+bool sink_line_join(struct sink_line *line, struct sink_write *write); /* true: it is the first */
+/* The first is over; the next is to be started, if there is one and all is well. */
+struct sink_write *sink_line_leave(struct sink_line *line);
+void sink_line_fail(struct sink_line *line, const struct haul_error *error); /* ends all */
 
 /* For users: sets who is told, then calls the operation. */
 void sink_set_user(struct sink *sink, void (*step_done)(void *context, const struct haul_error *),

@@ -13,12 +13,11 @@ struct sink_stream {
     struct sink sink;
     int fd;
     uint64_t written;
-    struct sink_write *current;
-    bool hurried;            /* until the next open: nothing more is written */
-    struct sink_write *next; /* there are two chunks at most, so one waits at most */
+    struct sink_line line;
+    bool hurried; /* until the next open: nothing more is written */
 };
 
-static void stream_start(struct sink_stream *stream);
+static void start_write(struct sink_stream *stream, struct sink_write *write);
 
 static struct sink_stream *stream_of(struct sink *sink)
 {
@@ -29,34 +28,27 @@ static void write_done(struct op *op, int res)
 {
     struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
     struct sink_stream *stream = stream_of(write->sink);
-    struct sink_write *next = stream->next;
+    struct sink_write *next = sink_line_leave(&stream->line);
     struct haul_error error = {.status = HAUL_OK};
+    bool go_on = res >= 0 && !stream->hurried;
 
-    stream->current = NULL;
-    stream->next = NULL;
-    if (res < 0) {
+    if (res < 0)
         error_set(&error, HAUL_FILE_IO, -res, "can't write to the output");
-    } else {
+    else
         stream->written += (uint64_t)res;
-    }
-    if (next && res >= 0 && !stream->hurried) {
-        stream->current = next;
-        stream_start(stream);
-        next = NULL;
-    }
+    if (next && go_on)
+        start_write(stream, next);
     sink_write_end(write, &error);
-    if (!next)
+    if (!next || go_on)
         return;
     /* In order, or not at all. */
     if (error.status == HAUL_OK)
         error_set(&error, HAUL_UNFINISHED, 0, "stopped");
-    sink_write_end(next, &error);
+    sink_line_fail(&stream->line, &error);
 }
 
-static void stream_start(struct sink_stream *stream)
+static void start_write(struct sink_stream *stream, struct sink_write *write)
 {
-    struct sink_write *write = stream->current;
-
     op_init(&write->op, write_done, &stream->sink.ref);
     ring_write_stream(stream->sink.ring, &write->op, stream->fd, write->data, write->len);
 }
@@ -65,13 +57,8 @@ static void stream_write(struct sink *sink, struct sink_write *write)
 {
     struct sink_stream *stream = stream_of(sink);
 
-    if (!stream->current) {
-        stream->current = write;
-        stream_start(stream);
-    } else {
-        CHECK(!stream->next);
-        stream->next = write;
-    }
+    if (sink_line_join(&stream->line, write))
+        start_write(stream, write);
 }
 
 static void stream_open(struct sink *sink, bool resume)
@@ -91,8 +78,8 @@ static void stream_hurry(struct sink *sink)
     struct sink_stream *stream = stream_of(sink);
 
     stream->hurried = true;
-    if (stream->current)
-        ring_cancel(sink->ring, &stream->current->op);
+    if (list_is_linked(&stream->line.writes))
+        ring_cancel(sink->ring, &LIST_ITEM(stream->line.writes.next, struct sink_write, node)->op);
 }
 
 static void stream_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
@@ -124,6 +111,7 @@ struct sink *sink_stream_create(struct ring *ring, int fd)
     if (!stream)
         return NULL;
     sink_init(&stream->sink, &operations, ring);
+    list_init(&stream->line.writes);
     stream->fd = fd;
     return &stream->sink;
 }
