@@ -40,6 +40,10 @@ static const struct option_choice features[] = {
     {"defer-taskrun", HAUL_FEATURE_DEFER_TASKRUN},
     {"coop-taskrun", HAUL_FEATURE_COOP_TASKRUN},
     {"rename-noreplace", HAUL_FEATURE_RENAME_NOREPLACE},
+    {"direct", HAUL_FEATURE_DIRECT},
+    {"fallocate", HAUL_FEATURE_FALLOCATE},
+    {"dontcache", HAUL_FEATURE_DONTCACHE},
+    {"fixed", HAUL_FEATURE_FIXED},
     {NULL, 0},
 };
 

@@ -322,6 +322,7 @@ static void sink_stepped(void *context, const struct haul_error *error)
     } else {
         CHECK(request->state == REQUEST_OPENING);
         request->state = REQUEST_BODY;
+        request->exchange.lent_max = request->transfer->sink->writes_max;
         request->exchange.chunk_bytes_max = request->transfer->sink->chunk_bytes_max;
         request->exchange.aligned = request->transfer->sink->aligned;
         request->exchange.base_bytes = request->base_bytes;

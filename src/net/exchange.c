@@ -392,7 +392,7 @@ static void chunk_available(struct buffers_waiter *waiter)
 
 static void receive(struct exchange *exchange)
 {
-    if (exchange->lent == EXCHANGE_CHUNKS_MAX)
+    if (exchange->lent >= exchange->lent_max)
         return; /* exchange_give_chunk() goes on */
     if (!exchange->chunk &&
         (exchange->state == EXCHANGE_HEAD || exchange->slow || buffers_scarce(exchange->buffers))) {
@@ -413,7 +413,7 @@ static void readable(void *context)
 
 void exchange_give_chunk(struct exchange *exchange, struct chunk *chunk)
 {
-    bool held_up = exchange->lent == EXCHANGE_CHUNKS_MAX;
+    bool held_up = exchange->lent >= exchange->lent_max;
 
     CHECK(exchange->lent > 0);
     exchange->lent--;
@@ -475,6 +475,7 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->eager = false;
     exchange->aligned = false;
     exchange->base_bytes = 0;
+    exchange->lent_max = EXCHANGE_CHUNKS_MAX;
     exchange->chunk_bytes_max = CHUNK_BYTES_MAX;
     exchange->chunk_bytes = 2 * CHUNK_BYTES_MIN;
     exchange->slow = false;

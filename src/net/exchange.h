@@ -15,7 +15,7 @@
 #include "http/response.h"
 #include "net/connection.h"
 
-enum { EXCHANGE_CHUNKS_MAX = 4 };
+enum { EXCHANGE_CHUNKS_MAX = 4 }; /* lent at once */
 
 enum exchange_state {
     EXCHANGE_IDLE,
@@ -50,7 +50,8 @@ struct exchange {
     bool eager;   /* the user wants bytes as they come, not by the chunk; set before the body */
     bool aligned; /* memory and offset are to agree modulo a page: set before the body, as are... */
     uint64_t base_bytes;    /* ...where the body's first byte goes */
-    size_t chunk_bytes_max; /* ...and the largest chunks that suit the user */
+    unsigned lent_max;      /* ...how many chunks the user wants at once */
+    size_t chunk_bytes_max; /* ...and how large ones */
     struct connection *connection;
     struct timer timer;
     struct buffers_share *share; /* of the connection's host, while a longer body is received */

@@ -8,10 +8,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
-enum { UNUSED_MAX = 64, HINTS_MAX = 1000, HINT_FROM = 8, SPENDABLE_BYTES = 256 * 1024 * 1024 };
+enum {
+    UNUSED_MAX = 64,
+    HINTS_MAX = 1000,
+    HINT_FROM = 8,
+    SPENDABLE_BYTES_MAX = 448 * 1024 * 1024,
+    SPENDABLE_PART = 32 /* of the machine's memory */
+};
 
 struct hint {
     struct map_node node;
@@ -62,6 +69,14 @@ static void directory_drop(struct directory *directory)
     ref_drop(&directory->ref);
 }
 
+/* A burst that memory bears easily, and no more of it than a small machine can spare. */
+static size_t spendable_bytes(void)
+{
+    size_t part = (size_t)sysconf(_SC_PHYS_PAGES) / SPENDABLE_PART * (size_t)sysconf(_SC_PAGESIZE);
+
+    return part < SPENDABLE_BYTES_MAX ? part : SPENDABLE_BYTES_MAX;
+}
+
 struct directories *directories_create(struct ring *ring)
 {
     struct directories *directories = alloc_zeroed(sizeof(*directories));
@@ -69,7 +84,7 @@ struct directories *directories_create(struct ring *ring)
     if (!directories)
         return NULL;
     directories->ring = ring;
-    directories->spendable_bytes = SPENDABLE_BYTES;
+    directories->spendable_bytes = spendable_bytes();
     map_init(&directories->map, ring_random(ring));
     list_init(&directories->unused);
     return directories;

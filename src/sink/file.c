@@ -36,7 +36,8 @@
 enum {
     ATTRIBUTE_BYTES_MAX = 3072,
     URL_HASH_BYTES = 33,
-    DIRECT_WRITES_MAX = 2 /* under way, before the page cache takes what the disk can't yet */
+    DIRECT_WRITES_MAX = 4,   /* under way */
+    DIRECT_WRITES_ENOUGH = 2 /* before the page cache takes what the disk can't yet */
 };
 
 struct sink_file {
@@ -387,6 +388,7 @@ static void begin_writing(struct sink_file *file, enum ring_write_way way)
 {
     file->way = way;
     file->sink.aligned = way == RING_WRITE_DIRECT;
+    file->sink.writes_max = way == RING_WRITE_DIRECT ? DIRECT_WRITES_MAX : SINK_WRITES;
     file->sink.chunk_bytes_max = way == RING_WRITE_DIRECT ? CHUNK_BYTES_MAX : SINK_CHUNK_BYTES;
     sink_step_end(&file->sink, &fine);
 }
@@ -592,7 +594,7 @@ static void write_part(struct sink_file *file, struct sink_write *write)
 {
     write->way = cut_part(file, write);
     if (write->way == RING_WRITE_DIRECT && file->direct == HAUL_DIRECT_AUTO &&
-        file->direct_writes >= DIRECT_WRITES_MAX &&
+        file->direct_writes >= DIRECT_WRITES_ENOUGH &&
         directories_spend(file->directories, write->part))
         write->way = RING_WRITE_ASIDE;
     if (write->way == RING_WRITE_DIRECT)

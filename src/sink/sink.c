@@ -27,6 +27,7 @@ void sink_init(struct sink *sink, const struct sink_operations *operations, stru
     *sink = (struct sink){.operations = operations,
                           .ring = ring,
                           .expected_bytes = UINT64_MAX,
+                          .writes_max = SINK_WRITES,
                           .chunk_bytes_max = SINK_CHUNK_BYTES,
                           .have_total = UINT64_MAX};
     ref_init(&sink->ref, sink_last);

@@ -75,6 +75,7 @@ struct sink {
     uint64_t
         expected_bytes; /* set before open: where the last byte is to be; UINT64_MAX: unknown */
     /* Results of open: what it is best written in. */
+    unsigned writes_max; /* at once, 4 at most */
     size_t chunk_bytes_max;
     bool aligned; /* such that memory and offset agree modulo RING_DIRECT_BYTES */
     /* Results of prepare. */
@@ -120,7 +121,7 @@ char *sink_memory_take(struct sink *sink);
 struct directories;
 
 /* Files of at least this size are written past the page cache (HAUL_DIRECT_AUTO). */
-enum { SINK_DIRECT_BYTES_MIN = 8 * 1024 * 1024, SINK_CHUNK_BYTES = 256 * 1024 };
+enum { SINK_DIRECT_BYTES_MIN = 8 * 1024 * 1024, SINK_CHUNK_BYTES = 256 * 1024, SINK_WRITES = 2 };
 
 struct sink_file_options {
     const char *directory; /* where it goes */
