@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * One queue under one lock, a few threads that take from it; what is done goes to the ring's
- * mailbox. Signals stay with the program's own threads.
+ * mailbox.
  */
 #include "ring/offload.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "ring/internal.h"
+#include "ring/thread.h"
 
 enum { THREADS_MAX = 16 };
 
@@ -71,7 +71,7 @@ void offload_destroy(struct offload *offload)
     pthread_cond_broadcast(&offload->more);
     pthread_mutex_unlock(&offload->lock);
     for (unsigned i = 0; i < offload->thread_count; i++)
-        pthread_join(offload->threads[i], NULL);
+        thread_join(offload->threads[i]);
     pthread_cond_destroy(&offload->more);
     pthread_mutex_destroy(&offload->lock);
     free(offload);
@@ -79,14 +79,7 @@ void offload_destroy(struct offload *offload)
 
 static bool start_thread(struct offload *offload)
 {
-    sigset_t all, before;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&offload->threads[offload->thread_count], NULL, helper_main, offload);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error)
+    if (!thread_start(&offload->threads[offload->thread_count], helper_main, offload))
         return false;
     offload->thread_count++;
     return true;
