@@ -7,13 +7,20 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
-#include "engine/request.h"
 #include "engine/transfer.h"
+#include "engine/worker.h"
 #include "http/request.h"
+#include "sink/names.h"
 
 #define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
 
-enum { HELPER_THREADS = 2, DESCRIPTORS_APART = 24, CONNECTIONS_PER_HOST = 6, PAUSE_MS = 1000 };
+enum {
+    HELPER_THREADS = 2,
+    DESCRIPTORS_APART = 24,
+    CONNECTIONS_PER_HOST = 6,
+    PAUSE_MS = 1000,
+    BUFFER_MEMORY = 64 * 1024 * 1024
+};
 
 /* --- options --------------------------------------------------------------------------------- */
 
@@ -30,7 +37,7 @@ void haul_options_init(struct haul_options *options, size_t size)
         .user_agent = "haul/" HAUL_VERSION,
         .check_certificate = true,
         .auto_file_renaming = true,
-        .buffer_memory = BUFFER_BYTES,
+        .buffer_memory = BUFFER_MEMORY,
     };
 
     CHECK(size <= sizeof(defaults));
@@ -130,41 +137,29 @@ static void fit_descriptors(struct haul_engine *engine)
     options->downloads_max = (unsigned)fit;
 }
 
-static bool create_parts(struct haul_engine *engine)
+static bool create_parts(struct haul_engine *engine, struct haul_error *error)
 {
-    const struct haul_options *options = &engine->options.public;
-    struct connector_options connector = {
-        .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
-        .idle_max = options->downloads_max,
-        .trust = {.ca_certificate = options->ca_certificate, .check = options->check_certificate},
+    struct worker_setup setup = {
+        .options = &engine->options.public,
+        .log = &engine->log,
+        .ring = engine->ring,
+        .count = 1,
     };
 
-    engine->limiter = create_limiter(options, ring_random(engine->ring));
-    engine->buffers =
-        buffers_create((size_t)options->buffer_memory, engine->ring, ring_random(engine->ring));
-    engine->resolver = resolver_create(engine->ring, &engine->log);
-    engine->directories = directories_create(engine->ring);
-    if (!engine->limiter || !engine->buffers || !engine->resolver || !engine->directories)
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    engine->limiter = create_limiter(setup.options, ring_random(engine->ring));
+    engine->names = names_create(ring_random(engine->ring));
+    if (!engine->limiter || !engine->names)
         return false;
-    engine->connector = connector_create(engine->ring, engine->resolver, &connector, &engine->log);
-    return engine->connector != NULL;
+    setup.names = engine->names;
+    engine->worker = worker_create(&setup, error);
+    return engine->worker != NULL;
 }
 
 static void destroy_parts(struct haul_engine *engine)
 {
-    struct list *node;
-
-    while ((node = list_pop_front(&engine->idle_requests)))
-        request_destroy(LIST_ITEM(node, struct request, node));
-    if (engine->resolver)
-        resolver_destroy(engine->resolver);
-    /* Connections that were closed with something under way still hold buffers and the trust. */
-    while (ring_busy(engine->ring) > 0)
-        if (ring_turn(engine->ring, UINT64_MAX) < 0)
-            break;
-    connector_destroy(engine->connector);
-    directories_destroy(engine->directories);
-    buffers_destroy(engine->buffers);
+    worker_destroy(engine->worker);
+    names_destroy(engine->names);
     limiter_destroy(engine->limiter);
     ring_destroy(engine->ring);
     free_options(&engine->options);
@@ -192,20 +187,19 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     list_init(&engine->active);
     list_init(&engine->cancelled);
     list_init(&engine->ended);
-    list_init(&engine->idle_requests);
     engine->ring = ring_create(&ring, error);
     if (!engine->ring) {
         free(engine);
         return NULL;
     }
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     ready = copy_options(&engine->options, options);
     if (ready) {
         fit_descriptors(engine); /* the parts are made for as many downloads as there can be */
-        ready = create_parts(engine);
+        ready = create_parts(engine, error);
     }
     if (!ready) {
         destroy_parts(engine);
-        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return NULL;
     }
     log_write(&engine->log, HAUL_LOG_INFO,
@@ -367,17 +361,15 @@ static const char *or_empty(const char *text)
 
 void haul_download_result(const haul_download *download, struct haul_result *result)
 {
-    const struct sink *sink = download->sink;
-
     *result = (struct haul_result){
         .status = download->error.status,
         .error = download->error.status == HAUL_OK ? "" : download->error.text,
         .url = download->asked_url,
         .shown_url = download->shown_url,
         .final_url = or_empty(download->url.text),
-        .path = sink ? or_empty(sink->path.data) : "",
-        .name = sink ? or_empty(sink->name.data) : "",
-        .kept = sink && sink->kept,
+        .path = or_empty(download->path.data),
+        .name = or_empty(download->name.data),
+        .kept = download->kept,
         .http_status = download->http_status,
         .tries = download->tries,
         .bytes = download->stored_bytes,
@@ -391,6 +383,17 @@ void haul_download_result(const haul_download *download, struct haul_result *res
 
 /* --- looking on ------------------------------------------------------------------------------ */
 
+static void add_counts(struct haul_stats *stats, struct worker *worker)
+{
+    const struct worker_counts *counts = &worker->counts;
+
+    worker_refresh(worker);
+    stats->bytes += atomic_load_explicit(&counts->bytes, memory_order_relaxed);
+    stats->requests += atomic_load_explicit(&counts->requests, memory_order_relaxed);
+    stats->connections += atomic_load_explicit(&counts->connections, memory_order_relaxed);
+    stats->live += atomic_load_explicit(&counts->live, memory_order_relaxed);
+}
+
 void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats)
 {
     size_t size = stats->size;
@@ -402,9 +405,8 @@ void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats)
     stats->waiting = limiter_waiting(engine->limiter);
     stats->paused_hosts = limiter_paused(engine->limiter, ring_now_ns(engine->ring));
     stats->source_ended = engine->source_ended;
-    stats->connections = connector_made(engine->connector);
-    stats->live = engine->transfer_count + engine->request_count + limiter_hosts(engine->limiter) +
-                  connector_idle(engine->connector) + buffers_out(engine->buffers);
+    add_counts(stats, engine->worker);
+    stats->live += engine->transfer_count + limiter_hosts(engine->limiter);
 }
 
 void haul_each_active(const haul_engine *engine,
@@ -418,8 +420,8 @@ void haul_each_active(const haul_engine *engine,
         struct haul_progress progress = {
             .shown_url = transfer->shown_url,
             .name = transfer->sink ? or_empty(transfer->sink->name.data) : "",
-            .bytes = transfer->received_bytes,
-            .total = transfer->total,
+            .bytes = atomic_load_explicit(&transfer->shown_bytes, memory_order_relaxed),
+            .total = atomic_load_explicit(&transfer->shown_total, memory_order_relaxed),
             .started_ns = transfer->started_ns,
             .now_ns = now,
             .tries = transfer->tries,

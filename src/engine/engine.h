@@ -9,23 +9,20 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "haul/haul.h"
-#include "net/connector.h"
 #include "polite/limiter.h"
-#include "ring/buffers.h"
 #include "ring/ring.h"
-#include "sink/directory.h"
 
 enum {
     REDIRECTS_MAX = 20,
     RETRY_WAIT_MAX_S = 60,
     RETRY_AFTER_MAX_S = 60 * 60, /* a server that wants more time than this gets no further try */
-    BUFFER_BYTES = 64 * 1024 * 1024,
-    WAITING_MIN = 1024,     /* downloads taken in ahead, so that hosts can take turns */
+    WAITING_MIN = 1024,          /* downloads taken in ahead, so that hosts can take turns */
     WAITING_MAX = 8 * 1024, /* the same while grants are left that no host among them can use */
     MEMORY_BYTES_MAX = 64 * 1024 * 1024
 };
 
-struct transfer;
+struct names;
+struct worker;
 
 /* The engine's own copies of the options. */
 struct engine_options {
@@ -40,11 +37,9 @@ struct haul_engine {
     struct ring *ring;
     struct log log;
     struct engine_options options;
-    struct buffers *buffers;
-    struct resolver *resolver;
-    struct connector *connector;
-    struct directories *directories;
     struct limiter *limiter;
+    struct names *names;
+    struct worker *worker;
     struct list transfers; /* that have not ended, in the order they came */
     struct list active;    /* of them, those with a grant, oldest first */
     struct list cancelled; /* of them, those that were waiting and are to end now */
@@ -52,8 +47,6 @@ struct haul_engine {
     size_t transfer_count;
     size_t collectable; /* downloads that haul_next() will have, ended or not */
     bool ending;        /* haul_engine_destroy() is under way */
-    struct list idle_requests;
-    size_t request_count;
     struct haul_source source;
     bool source_ended;
     bool source_waits; /* source_poll is under way */

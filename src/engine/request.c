@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "engine/judge.h"
 #include "http/request.h"
 
 enum { DRAIN_BYTES_MAX = 64 * 1024, DRAIN_MS_MAX = 500 };
@@ -30,8 +31,8 @@ static void request_end(struct request *request)
     CHECK(request->exchange.state == EXCHANGE_IDLE && request->exchange.lent == 0);
     request->state = REQUEST_IDLE;
     request->transfer = NULL;
-    list_push_front(&request->engine->idle_requests, &request->node);
-    transfer_request_ended(transfer, &error);
+    list_push_front(&request->worker->idle_requests, &request->node);
+    worker_request_ended(request->worker, transfer, &error);
 }
 
 static void settle(struct request *request)
@@ -116,8 +117,8 @@ static void exchange_body(struct exchange *exchange, struct chunk *chunk, size_t
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
 
     if (request->state == REQUEST_BODY) {
-        request->engine->stats.bytes += len;
-        request->transfer->received_bytes = request->base_bytes + offset + len;
+        worker_count(&request->worker->counts.bytes, len);
+        transfer_show(request->transfer, request->base_bytes + offset + len);
         write_chunk(request, chunk, from, len, offset);
         return;
     }
@@ -141,7 +142,7 @@ static void drain(struct request *request)
 
     request->drain_bytes = 0;
     request->exchange.deadline_ns =
-        ring_now_ns(request->engine->ring) + DRAIN_MS_MAX * (uint64_t)NS_PER_MS;
+        ring_now_ns(request->worker->ring) + DRAIN_MS_MAX * (uint64_t)NS_PER_MS;
     if (!cheap || !response_keep_alive(request->response)) {
         exchange_abort(&request->exchange);
         finish(request, &fine);
@@ -168,7 +169,7 @@ static void exchange_head(struct exchange *exchange)
     if (verdict == TRANSFER_FETCH)
         transfer->stored_bytes = 0;
     request->base_bytes = transfer->stored_bytes;
-    transfer->received_bytes = transfer->stored_bytes;
+    transfer_show(transfer, transfer->stored_bytes);
     transfer->sink->have_bytes = transfer->stored_bytes;
     transfer->sink->expected_bytes = transfer->total;
     transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME);
@@ -196,9 +197,8 @@ static bool wants_range(const struct request *request)
 
 static void write_head(struct request *request)
 {
-    struct haul_engine *engine = request->engine;
     struct haul_download *transfer = request->transfer;
-    const struct haul_options *options = &engine->options.public;
+    const struct haul_options *options = request->worker->options;
     bool same_origin = span_equal(url_origin(&transfer->url), span_of(transfer->asked_origin));
     const char *const *sets[] = {options->headers, (const char *const *)transfer->headers};
     size_t counts[] = {options->header_count, transfer->header_count};
@@ -233,7 +233,7 @@ static void send_request(struct request *request, struct connection *connection)
     }
     request->state = REQUEST_HEAD;
     request->reused = connection->exchanges > 0;
-    request->engine->stats.requests++;
+    worker_count(&request->worker->counts.requests, 1);
     exchange_start(&request->exchange, connection, text_span(&request->head),
                    request->transfer->kind == HAUL_SINK_NONE);
 }
@@ -251,7 +251,7 @@ static void connected(struct connect *connect, struct connection *connection,
 
 static void get_connection(struct request *request)
 {
-    struct connector *connector = request->engine->connector;
+    struct connector *connector = request->worker->connector;
     struct connection *connection = NULL;
 
     if (!request->fresh)
@@ -277,7 +277,7 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
 
     if (reusable)
-        connector_give(request->engine->connector, connection);
+        connector_give(request->worker->connector, connection);
     else
         connection_close(connection);
     if (request->state == REQUEST_HEAD && request->reused && is_leftover(exchange, error)) {
@@ -332,9 +332,9 @@ static void sink_stepped(void *context, const struct haul_error *error)
 
 /* --- begin ----------------------------------------------------------------------------------- */
 
-struct request *request_take(struct haul_engine *engine)
+struct request *request_take(struct worker *worker)
 {
-    struct list *node = list_pop_front(&engine->idle_requests);
+    struct list *node = list_pop_front(&worker->idle_requests);
     struct request *request;
 
     if (node)
@@ -347,23 +347,23 @@ struct request *request_take(struct haul_engine *engine)
         free(request);
         return NULL;
     }
-    request->engine = engine;
+    request->worker = worker;
     list_init(&request->node);
     for (size_t i = 0; i < COUNT_OF(request->writes); i++) {
         request->writes[i].request = request;
         request->writes[i].write.done = write_done;
     }
     connect_init(&request->connect, connected);
-    exchange_init(&request->exchange, &exchange_user, engine->ring, engine->buffers,
-                  request->response, engine->options.public.timeout_ms * (uint64_t)NS_PER_MS);
-    engine->request_count++;
+    exchange_init(&request->exchange, &exchange_user, worker->ring, worker->buffers,
+                  request->response, worker->options->timeout_ms * (uint64_t)NS_PER_MS);
+    worker->request_count++;
     return request;
 }
 
 void request_destroy(struct request *request)
 {
     CHECK(request->state == REQUEST_IDLE);
-    request->engine->request_count--;
+    request->worker->request_count--;
     response_destroy(request->response);
     text_free(&request->head);
     free(request);

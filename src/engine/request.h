@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The work of one grant: make the sink ready, get a connection, one exchange on it, and the body
- * into the sink. Objects are used over and over.
+ * into the sink. Objects are used over and over. In the thread of their worker.
  */
 #ifndef ENGINE_REQUEST_H
 #define ENGINE_REQUEST_H
@@ -31,7 +31,7 @@ struct request_write {
 struct request {
     struct list node; /* of the idle ones */
     enum request_state state;
-    struct haul_engine *engine;
+    struct worker *worker;
     struct haul_download *transfer;
     struct connect connect;
     struct exchange exchange;
@@ -50,10 +50,10 @@ struct request {
 };
 
 /* NULL: out of memory. */
-struct request *request_take(struct haul_engine *engine);
+struct request *request_take(struct worker *worker);
 void request_destroy(struct request *request); /* an idle one, not in the list */
 void request_start(struct request *request, struct haul_download *transfer);
-/* Ends as soon as what is under way lets it, with transfer_request_ended(). */
+/* Ends as soon as what is under way lets it, with worker_request_ended(). */
 void request_abort(struct request *request, const struct haul_error *error);
 
 #endif

@@ -7,53 +7,33 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 
 enum {
     UNUSED_MAX = 64,
-    HINTS_MAX = 1000,
-    HINT_FROM = 8,
     SPENDABLE_BYTES_MAX = 448 * 1024 * 1024,
     SPENDABLE_PART = 32 /* of the machine's memory */
 };
 
-struct hint {
-    struct map_node node;
-    unsigned number;
-    char name[];
-};
-
 struct directories {
     struct ring *ring;
+    struct names *names;
     struct map map;
     struct list unused; /* the longest unused first */
     size_t unused_count;
     size_t spendable_bytes;
 };
 
-static void drop_hints(struct directory *directory)
-{
-    struct map_node *node;
-
-    while ((node = map_any(&directory->hints))) {
-        map_remove(&directory->hints, node);
-        free(MAP_ITEM(node, struct hint, node));
-    }
-}
-
 static void directory_last(struct ref *ref)
 {
     struct directory *directory = CONTAINER_OF(ref, struct directory, ref);
 
-    CHECK(directory->users == 0 && directory->names.count == 0);
+    CHECK(directory->users == 0);
     if (directory->fd >= 0)
         ring_close(directory->directories->ring, directory->fd);
-    map_free(&directory->names);
-    drop_hints(directory);
-    map_free(&directory->hints);
+    names_close(directory->place);
     free(directory->path);
     free(directory);
 }
@@ -77,13 +57,14 @@ static size_t spendable_bytes(void)
     return part < SPENDABLE_BYTES_MAX ? part : SPENDABLE_BYTES_MAX;
 }
 
-struct directories *directories_create(struct ring *ring)
+struct directories *directories_create(struct ring *ring, struct names *names)
 {
     struct directories *directories = alloc_zeroed(sizeof(*directories));
 
     if (!directories)
         return NULL;
     directories->ring = ring;
+    directories->names = names;
     directories->spendable_bytes = spendable_bytes();
     map_init(&directories->map, ring_random(ring));
     list_init(&directories->unused);
@@ -157,8 +138,12 @@ static struct directory *directory_create(struct directories *directories, struc
     if (!directory)
         return NULL;
     directory->path = alloc_copy(path.data, path.len);
-    if (!directory->path ||
+    if (directory->path)
+        directory->place = names_open(directories->names, path);
+    if (!directory->place ||
         !map_put(&directories->map, &directory->node, span_of(directory->path))) {
+        if (directory->place)
+            names_close(directory->place);
         free(directory->path);
         free(directory);
         return NULL;
@@ -166,8 +151,6 @@ static struct directory *directory_create(struct directories *directories, struc
     directory->directories = directories;
     directory->fd = -1;
     ref_init(&directory->ref, directory_last);
-    map_init(&directory->names, ring_random(directories->ring));
-    map_init(&directory->hints, ring_random(directories->ring));
     list_init(&directory->waiting);
     list_init(&directory->unused_node);
     op_init(&directory->op, opened, &directory->ref);
@@ -214,40 +197,4 @@ void directory_release(struct directory *directory)
     list_push_back(&directories->unused, &directory->unused_node);
     if (++directories->unused_count > UNUSED_MAX)
         directory_drop(LIST_ITEM(directories->unused.next, struct directory, unused_node));
-}
-
-static struct hint *find_hint(const struct directory *directory, struct span name)
-{
-    struct map_node *node = map_find(&directory->hints, name);
-
-    return node ? MAP_ITEM(node, struct hint, node) : NULL;
-}
-
-unsigned directory_free_number(const struct directory *directory, struct span name)
-{
-    const struct hint *hint = find_hint(directory, name);
-
-    return hint ? hint->number : 0;
-}
-
-void directory_note_number(struct directory *directory, struct span name, unsigned number)
-{
-    struct hint *hint = find_hint(directory, name);
-
-    if (hint) {
-        if (number > hint->number)
-            hint->number = number;
-        return;
-    }
-    if (number < HINT_FROM)
-        return;
-    if (directory->hints.count >= HINTS_MAX)
-        drop_hints(directory);
-    hint = alloc_zeroed(sizeof(*hint) + name.len);
-    if (!hint)
-        return;
-    hint->number = number;
-    memcpy(hint->name, name.data, name.len);
-    if (!map_put(&directory->hints, &hint->node, span_make(hint->name, name.len)))
-        free(hint);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The directories that files go to: opened once, created where they are missing, and closed when
- * many others have been used since. Also the names in them that downloads of this process are
- * writing to, so that two downloads with one name get two names.
+ * many others have been used since. Of one thread; the names in them may be shared with others.
  */
 #ifndef SINK_DIRECTORY_H
 #define SINK_DIRECTORY_H
@@ -14,6 +13,7 @@
 #include "base/span.h"
 #include "base/status.h"
 #include "ring/ring.h"
+#include "sink/names.h"
 
 struct directories;
 
@@ -24,8 +24,7 @@ struct directory {
     char *path;
     int fd; /* -1 while it is being opened, or if that failed */
     unsigned users;
-    struct map names; /* that are being written */
-    struct map hints; /* names that many files have wanted: where the free numbers begin */
+    struct names_place *place;
     struct op op;
     struct list waiting;
     struct list unused_node;
@@ -38,7 +37,8 @@ struct directory_wait {
     struct list node;
 };
 
-struct directories *directories_create(struct ring *ring);
+/* names: borrowed. NULL: out of memory. */
+struct directories *directories_create(struct ring *ring, struct names *names);
 void directories_destroy(struct directories *directories); /* no directory is in use any more */
 struct ring *directories_ring(const struct directories *directories);
 /* Takes from what the page cache may be given of files that are written past it, while the disk
@@ -50,10 +50,5 @@ struct directory *directory_get(struct directories *directories, struct span pat
                                 struct directory_wait *wait, struct haul_error *error);
 void directory_unwait(struct directory_wait *wait);
 void directory_release(struct directory *directory);
-/* From which number on a name is likely to be free; 0 if nothing is known. To be told what number a
- * name got in the end. A hint only, so that thousands of files of one name don't try all numbers.
- */
-unsigned directory_free_number(const struct directory *directory, struct span name);
-void directory_note_number(struct directory *directory, struct span name, unsigned number);
 
 #endif

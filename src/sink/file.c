@@ -52,7 +52,7 @@ struct sink_file {
     struct text wanted;  /* the name asked for; sink.name is what it will be, with a number */
     unsigned number;     /* of sink.name */
     struct text partial; /* the temporary name */
-    /* In directory->names, so that no other download of this process uses them. */
+    /* In directory->place, so that no other download of this engine uses them. */
     struct map_node name_claim;
     struct map_node partial_claim;
     bool name_claimed;
@@ -112,34 +112,44 @@ fail(struct sink_file *file, enum haul_status status, int res, const char *forma
 
 /* --- names ----------------------------------------------------------------------------------- */
 
+/* The lock is held wherever a name is claimed or given up, and wherever sink.name changes. */
+static void lock_names(const struct sink_file *file)
+{
+    names_lock(file->directory->place->names);
+}
+
+static void unlock_names(const struct sink_file *file)
+{
+    names_unlock(file->directory->place->names);
+}
+
 static void unclaim_name(struct sink_file *file)
 {
     if (file->name_claimed)
-        map_remove(&file->directory->names, &file->name_claim);
+        names_give(file->directory->place, &file->name_claim);
     file->name_claimed = false;
 }
 
 static void unclaim(struct sink_file *file)
 {
+    if (!file->name_claimed && !file->partial_claimed)
+        return;
+    lock_names(file);
     unclaim_name(file);
     if (file->partial_claimed)
-        map_remove(&file->directory->names, &file->partial_claim);
+        names_give(file->directory->place, &file->partial_claim);
     file->partial_claimed = false;
+    unlock_names(file);
 }
 
 /* True: *claimed tells whether the name is ours now. False: out of memory. */
 static bool try_claim(struct sink_file *file, struct map_node *node, const struct text *name,
                       bool *claimed)
 {
-    if (name->failed)
-        return false;
-    if (map_find(&file->directory->names, text_span(name)))
-        return true;
-    *claimed = map_put(&file->directory->names, node, text_span(name));
-    return *claimed;
+    return !name->failed && names_take(file->directory->place, node, text_span(name), claimed);
 }
 
-/* A name, from `number` on, that no other download of this process is to get. */
+/* A name, from `number` on, that no other download of this engine is to get. */
 static bool claim_name(struct sink_file *file, unsigned number, struct haul_error *error)
 {
     unclaim_name(file);
@@ -149,7 +159,7 @@ static bool claim_name(struct sink_file *file, unsigned number, struct haul_erro
         if (!try_claim(file, &file->name_claim, &file->sink.name, &file->name_claimed))
             break;
         if (file->name_claimed) {
-            directory_note_number(file->directory, text_span(&file->wanted), number);
+            names_note_number(file->directory->place, text_span(&file->wanted), number);
             return true;
         }
         if (!file->auto_renaming) {
@@ -317,11 +327,21 @@ static void partial_looked_for(struct op *op, int res)
         sink_step_end(&file->sink, &fine);
 }
 
+static bool claim_names(struct sink_file *file, struct haul_error *error)
+{
+    unsigned number;
+    bool claimed;
+
+    lock_names(file);
+    number = names_free_number(file->directory->place, text_span(&file->wanted));
+    claimed = claim_partial(file, error) && claim_name(file, number, error);
+    unlock_names(file);
+    return claimed;
+}
+
 static void look_for_partial(struct sink_file *file)
 {
-    unsigned number = directory_free_number(file->directory, text_span(&file->wanted));
-
-    if (claim_partial(file, &file->sink.answer) && claim_name(file, number, &file->sink.answer))
+    if (claim_names(file, &file->sink.answer))
         ring_exists(file->sink.ring, step(file, partial_looked_for), file->directory->fd,
                     file->partial.data);
     else
@@ -637,6 +657,19 @@ static void set_path(struct sink_file *file)
     text_add(&file->sink.path, text_span(&file->sink.name));
 }
 
+/* Something of another program's stands under the name by now. */
+static bool claim_next_name(struct sink_file *file, struct haul_error *error)
+{
+    unsigned number;
+    bool claimed;
+
+    lock_names(file);
+    number = names_free_number(file->directory->place, text_span(&file->wanted));
+    claimed = claim_name(file, number > file->number ? number : file->number + 1, error);
+    unlock_names(file);
+    return claimed;
+}
+
 static void rename_file(struct sink_file *file);
 
 static void file_renamed(struct op *op, int res)
@@ -645,9 +678,7 @@ static void file_renamed(struct op *op, int res)
     struct haul_error error;
 
     if (res == -EEXIST && file->auto_renaming) {
-        unsigned next = directory_free_number(file->directory, text_span(&file->wanted));
-
-        if (claim_name(file, next > file->number ? next : file->number + 1, &error))
+        if (claim_next_name(file, &error))
             rename_file(file);
         else
             sink_step_end(&file->sink, &error);

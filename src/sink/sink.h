@@ -84,7 +84,8 @@ struct sink {
     uint64_t have_total;   /* UINT64_MAX: unknown */
     bool foreign;          /* what there is was written by another program: no version is known */
     bool kept;             /* result of abandon: there is something to take up */
-    struct text name;      /* of the file, as far as known: for people */
+    struct text name;      /* of the file, as far as known: for people; who looks on from another
+                              thread holds the lock on names */
     struct text path;      /* result of publish; empty where there is no file */
 };
 

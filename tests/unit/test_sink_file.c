@@ -31,6 +31,7 @@ static const char *const bases[] = {"/tmp", "/dev/shm"};
 
 static struct {
     struct ring *ring;
+    struct names *names;
     struct directories *directories;
     char path[64];
     int fd;
@@ -46,7 +47,9 @@ static void begin_ring(uint32_t features_off)
 
     f.ring = ring_create(&options, &error);
     CHECK(f.ring);
-    f.directories = directories_create(f.ring);
+    f.names = names_create(ring_random(f.ring));
+    CHECK(f.names);
+    f.directories = directories_create(f.ring, f.names);
     CHECK(f.directories);
 }
 
@@ -81,6 +84,7 @@ static void end_ring(void)
     while (ring_busy(f.ring) > 0)
         turn_ms(100);
     directories_destroy(f.directories);
+    names_destroy(f.names);
     ring_destroy(f.ring);
 }
 

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ *     the engine's thread                         the worker's thread
+ *
+ *     worker_begin() ------- order ------> request_start()
+ *                                             ...
+ *     transfer_request_ended() <-- result --- worker_request_ended()
+ *
+ *     worker_close() ------- order ------> publish or abandon, let go of the sink
+ *     transfer_closed() <------- result ---   ...
+ *
+ * Where both are one thread, orders and results are calls. Else they are mail; a thread reads its
+ * mail after each turn of its ring, and wakes others once a turn.
+ *
+ * A cancel may cross the result that makes it void. Then no request is left to be stopped, and the
+ * order to close, which the engine gives once it has both, comes behind the cancel.
+ */
+#include "engine/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/request.h"
+#include "engine/transfer.h"
+#include "ring/thread.h"
+
+enum { HELPER_THREADS = 2 };
+
+static struct haul_download *transfer_of(struct message *message)
+{
+    return CONTAINER_OF(message, struct haul_download, message);
+}
+
+static void send_result(struct worker *worker, struct haul_download *transfer,
+                        void (*arrived)(struct message *message))
+{
+    outbox_send(&worker->results, &transfer->message, arrived);
+}
+
+/* --- a request ------------------------------------------------------------------------------- */
+
+/* However the body was framed: a file is whole only with as many bytes as the server said. */
+static void check_whole(struct haul_download *transfer)
+{
+    if (transfer->error.status != HAUL_OK || transfer->next_url.text ||
+        transfer->kind == HAUL_SINK_NONE || transfer->total == UINT64_MAX ||
+        transfer->stored_bytes == transfer->total)
+        return;
+    error_set(&transfer->error, HAUL_SHORT_BODY, 0, "%llu of %llu bytes have come",
+              (unsigned long long)transfer->stored_bytes, (unsigned long long)transfer->total);
+}
+
+void worker_request_ended(struct worker *worker, struct haul_download *transfer,
+                          const struct haul_error *error)
+{
+    transfer->request = NULL;
+    /* What the response's head has told outweighs how the connection ended after it. */
+    if (error->status == HAUL_OK)
+        check_whole(transfer);
+    else if (transfer->error.status == HAUL_OK)
+        transfer->error = *error;
+    send_result(worker, transfer, transfer_request_ended);
+}
+
+static void begin_arrived(struct message *message)
+{
+    struct haul_download *transfer = transfer_of(message);
+    struct request *request = request_take(transfer->worker);
+    struct haul_error error;
+
+    if (request) {
+        transfer->request = request;
+        request_start(request, transfer);
+    } else {
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        worker_request_ended(transfer->worker, transfer, &error);
+    }
+}
+
+static void cancel_arrived(struct message *message)
+{
+    struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, cancel_message);
+    struct haul_error error;
+
+    if (!transfer->request)
+        return;
+    error_set(&error, HAUL_UNFINISHED, 0, "stopped");
+    request_abort(transfer->request, &error);
+}
+
+void worker_begin(struct worker *worker, struct haul_download *transfer)
+{
+    outbox_send(&worker->orders, &transfer->message, begin_arrived);
+}
+
+void worker_cancel(struct worker *worker, struct haul_download *transfer)
+{
+    outbox_send(&worker->orders, &transfer->cancel_message, cancel_arrived);
+}
+
+/* --- the sink's end -------------------------------------------------------------------------- */
+
+/* What is told of the sink afterwards is taken out of it: it goes in this thread, with its
+ * descriptors, however long somebody keeps the download's handle. */
+static void sink_over(struct haul_download *transfer)
+{
+    struct sink *sink = transfer->sink;
+
+    transfer->name = sink->name;
+    transfer->path = sink->path;
+    transfer->kept = sink->kept;
+    sink->name = (struct text){0};
+    sink->path = (struct text){0};
+    transfer->sink = NULL;
+    sink_release(sink);
+    send_result(transfer->worker, transfer, transfer_closed);
+}
+
+static void abandoned(void *context, const struct haul_error *error)
+{
+    (void)error;
+    sink_over(context);
+}
+
+static void abandon(struct haul_download *transfer)
+{
+    struct sink_version version = {.validator = text_span(&transfer->validator),
+                                   .total = transfer->total};
+
+    sink_set_user(transfer->sink, abandoned, transfer);
+    transfer->sink->operations->abandon(transfer->sink, transfer->stored_bytes, &version);
+}
+
+static void published(void *context, const struct haul_error *error)
+{
+    struct haul_download *transfer = context;
+
+    if (error->status != HAUL_OK) {
+        transfer->error = *error;
+        abandon(transfer);
+        return;
+    }
+    if (transfer->kind == HAUL_SINK_MEMORY)
+        transfer->memory = sink_memory_take(transfer->sink);
+    sink_over(transfer);
+}
+
+static void close_arrived(struct message *message)
+{
+    struct haul_download *transfer = transfer_of(message);
+
+    if (transfer->error.status == HAUL_OK) {
+        sink_set_user(transfer->sink, published, transfer);
+        transfer->sink->operations->publish(transfer->sink);
+    } else {
+        abandon(transfer);
+    }
+}
+
+void worker_close(struct worker *worker, struct haul_download *transfer)
+{
+    outbox_send(&worker->orders, &transfer->message, close_arrived);
+}
+
+/* --- the log --------------------------------------------------------------------------------- */
+
+struct line {
+    struct message message;
+    const struct log *log;
+    enum haul_log_level level;
+    char text[];
+};
+
+static void line_arrived(struct message *message)
+{
+    struct line *line = CONTAINER_OF(message, struct line, message);
+
+    line->log->write(line->log->context, line->level, line->text);
+    free(line);
+}
+
+/* The program is told in its own thread. */
+static void send_line(void *context, enum haul_log_level level, const char *text)
+{
+    struct worker *worker = context;
+    size_t len = strlen(text);
+    struct line *line = alloc_zeroed(sizeof(*line) + len + 1);
+
+    if (!line)
+        return;
+    line->log = worker->engine_log;
+    line->level = level;
+    memcpy(line->text, text, len);
+    outbox_send(&worker->results, &line->message, line_arrived);
+}
+
+/* --- the thread ------------------------------------------------------------------------------ */
+
+static void close_parts(struct worker *worker)
+{
+    struct list *node;
+
+    while ((node = list_pop_front(&worker->idle_requests)))
+        request_destroy(LIST_ITEM(node, struct request, node));
+    if (worker->resolver)
+        resolver_destroy(worker->resolver);
+    /* Connections that were closed with something under way still hold buffers and the trust. */
+    while (ring_busy(worker->ring) > 0)
+        if (ring_turn(worker->ring, UINT64_MAX) < 0)
+            break;
+    connector_destroy(worker->connector);
+    directories_destroy(worker->directories);
+    buffers_destroy(worker->buffers);
+}
+
+void worker_refresh(struct worker *worker)
+{
+    atomic_store_explicit(&worker->counts.connections, connector_made(worker->connector),
+                          memory_order_relaxed);
+    atomic_store_explicit(&worker->counts.live,
+                          worker->request_count + connector_idle(worker->connector) +
+                              buffers_out(worker->buffers),
+                          memory_order_relaxed);
+}
+
+static void stop_arrived(struct message *message)
+{
+    CONTAINER_OF(message, struct worker, stop)->state = WORKER_STOPPING;
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+
+    while (worker->state == WORKER_RUNNING) {
+        int res = ring_turn(worker->ring, UINT64_MAX);
+
+        if (res < 0) {
+            atomic_store_explicit(&worker->trouble, res, memory_order_relaxed);
+            ring_wake(worker->results.to->ring);
+            break;
+        }
+        inbox_read(&worker->inbox);
+        worker_refresh(worker);
+        outbox_flush(&worker->results);
+    }
+    close_parts(worker);
+    return NULL;
+}
+
+void worker_flush(struct worker *worker)
+{
+    outbox_flush(&worker->orders);
+}
+
+/* --- begin and end --------------------------------------------------------------------------- */
+
+static bool create_parts(struct worker *worker, const struct worker_setup *setup)
+{
+    const struct haul_options *options = setup->options;
+    struct connector_options connector = {
+        .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
+        .idle_max = (options->downloads_max + setup->count - 1) / setup->count,
+        .trust = {.ca_certificate = options->ca_certificate, .check = options->check_certificate},
+    };
+
+    worker->buffers = buffers_create((size_t)(options->buffer_memory / setup->count), worker->ring,
+                                     ring_random(worker->ring));
+    worker->resolver = resolver_create(worker->ring, &worker->log);
+    worker->directories = directories_create(worker->ring, setup->names);
+    if (!worker->buffers || !worker->resolver || !worker->directories)
+        return false;
+    worker->connector = connector_create(worker->ring, worker->resolver, &connector, &worker->log);
+    return worker->connector != NULL;
+}
+
+/* Gives it what a thread of its own needs, but the thread. */
+static bool separate(struct worker *worker, const struct worker_setup *setup,
+                     struct haul_error *error)
+{
+    struct ring_options options = {.features_off = setup->options->features_off,
+                                   .helper_threads = HELPER_THREADS};
+
+    worker->ring = ring_create(&options, error);
+    if (!worker->ring)
+        return false;
+    worker->state = WORKER_RUNNING;
+    inbox_init(&worker->inbox, worker->ring);
+    worker->orders.to = &worker->inbox;
+    worker->results.to = setup->results;
+    worker->engine_log = setup->log;
+    worker->log.context = worker;
+    if (worker->log.write)
+        worker->log.write = send_line;
+    return true;
+}
+
+struct worker *worker_create(const struct worker_setup *setup, struct haul_error *error)
+{
+    struct worker *worker = alloc_zeroed(sizeof(*worker));
+
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    if (!worker)
+        return NULL;
+    worker->number = setup->number;
+    worker->ring = setup->ring;
+    worker->log = *setup->log;
+    worker->options = setup->options;
+    list_init(&worker->idle_requests);
+    if (!worker->ring && !separate(worker, setup, error))
+        goto free_worker;
+    if (!create_parts(worker, setup))
+        goto close_parts;
+    if (worker->state == WORKER_DRIVEN || thread_start(&worker->thread, worker_main, worker))
+        return worker;
+    error_set(error, HAUL_FAILED, 0, "there is no thread to be had for the work");
+
+close_parts:
+    close_parts(worker);
+    if (worker->state != WORKER_DRIVEN)
+        ring_destroy(worker->ring);
+free_worker:
+    free(worker);
+    return NULL;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (!worker)
+        return;
+    if (worker->state == WORKER_DRIVEN) {
+        close_parts(worker);
+    } else {
+        outbox_send(&worker->orders, &worker->stop, stop_arrived);
+        outbox_flush(&worker->orders);
+        thread_join(worker->thread);
+        ring_destroy(worker->ring);
+    }
+    free(worker);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What carries out requests: a ring and all that hangs on it. A worker belongs to one thread, and
+ * so does everything below it: connections, buffers, sinks, directories. That is either the
+ * engine's thread, on the engine's ring, or a thread of its own.
+ *
+ * It gets a transfer by worker_begin() or worker_close() and has it for itself until it sends it
+ * back, to transfer_request_ended() or transfer_closed(); only worker_cancel() may come in between.
+ */
+#ifndef ENGINE_WORKER_H
+#define ENGINE_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/log.h"
+#include "engine/post.h"
+#include "haul/haul.h"
+#include "net/connector.h"
+#include "ring/buffers.h"
+#include "ring/ring.h"
+#include "sink/directory.h"
+
+struct haul_download;
+
+enum worker_state {
+    WORKER_DRIVEN,  /* works in the engine's thread; ring is the engine's */
+    WORKER_RUNNING, /* ring, inbox and thread are its own */
+    WORKER_STOPPING /* the same; the thread ends */
+};
+
+/* Written by the worker's thread alone, read by any. */
+struct worker_counts {
+    _Atomic uint64_t bytes; /* of bodies received */
+    _Atomic uint64_t requests;
+    _Atomic uint64_t connections;
+    _Atomic uint64_t live; /* objects that it holds */
+};
+
+struct worker {
+    enum worker_state state;
+    unsigned number;
+    struct ring *ring;
+    struct log log;
+    const struct haul_options *options; /* the engine's */
+    struct buffers *buffers;
+    struct resolver *resolver;
+    struct connector *connector;
+    struct directories *directories;
+    struct list idle_requests;
+    size_t request_count;
+    struct worker_counts counts;
+    struct outbox results; /* to the engine */
+    struct outbox orders;  /* of the engine's thread: to this worker */
+    struct inbox inbox;
+    pthread_t thread;
+    struct message stop;
+    _Atomic int trouble; /* -errno of the ring, which has ended the thread; or 0 */
+    const struct log *engine_log;
+};
+
+struct worker_setup {
+    const struct haul_options *options; /* all pointers: borrowed for as long as the worker is */
+    const struct log *log;
+    struct names *names;
+    struct ring *ring;     /* the engine's, to work in its thread; NULL: a thread of its own */
+    struct inbox *results; /* where a thread's results go to */
+    unsigned number;       /* among... */
+    unsigned count;        /* ...so many, which share memory and connections */
+};
+
+static inline void worker_count(_Atomic uint64_t *count, uint64_t more)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
+/* --- the engine's thread --------------------------------------------------------------------- */
+
+/* NULL: *error. A thread starts at once. */
+struct worker *worker_create(const struct worker_setup *setup, struct haul_error *error);
+/* It has no transfer any more. Waits for the kernel, and for the thread. NULL is allowed. */
+void worker_destroy(struct worker *worker);
+/* Starts a request; the transfer's sink is there, made for this worker. */
+void worker_begin(struct worker *worker, struct haul_download *transfer);
+/* Publishes the sink where transfer->error is OK, else abandons it. */
+void worker_close(struct worker *worker, struct haul_download *transfer);
+/* Ends the transfer's request early, unless that is over already. After it comes worker_close(),
+ * and no other order for this transfer. */
+void worker_cancel(struct worker *worker, struct haul_download *transfer);
+/* Orders may wait until then. */
+void worker_flush(struct worker *worker);
+/* Brings counts up to date where no thread does. */
+void worker_refresh(struct worker *worker);
+
+/* --- the worker's thread --------------------------------------------------------------------- */
+
+/* From the request that worker_begin() has started. */
+void worker_request_ended(struct worker *worker, struct haul_download *transfer,
+                          const struct haul_error *error);
+
+#endif
