@@ -4,7 +4,9 @@
  *
  * An engine belongs to the thread that first calls haul_run(), haul_next() or haul_wait_all() on
  * it, and does all its work inside these calls; every function here is to be called from that
- * thread, but for haul_wake(). Strings are NUL-terminated; those that come in are copied, those
+ * thread, but for haul_wake(). With options.threads, threads of its own do most of the work, also
+ * between these calls; but callbacks of all kinds come from within them as ever, and what is to
+ * start next is decided there. Strings are NUL-terminated; those that come in are copied, those
  * that go out belong to the object they were asked of. Functions that can fail fill *error, where
  * error is not NULL. The library never prints, exits, or touches signals or the locale.
  */
@@ -140,8 +142,8 @@ struct haul_options {
     bool check_certificate;          /* [true] */
     bool auto_file_renaming;         /* a name that is taken: use name.1, name.2 ... [true] */
     bool proceed;                    /* continue partial files of other programs [false] */
-    unsigned threads;                /* of the engine's own, which do the work; 0: it is done in the
-                                        thread that runs the engine [0] */
+    unsigned threads;                /* of the engine's own, which do the work, from its creation to
+                                        its end; 0: the thread that runs it does; 256 at most [0] */
     uint64_t buffer_memory;          /* bytes, for bodies on their way to the disk [64 MiB] */
     enum haul_direct direct;         /* [HAUL_DIRECT_AUTO] */
     enum haul_allocation allocation; /* [HAUL_ALLOCATION_AUTO] */
@@ -294,6 +296,7 @@ HAUL_API void haul_cancel_all(haul_engine *engine);
 /* The handle must not be used any more. The download itself goes on. */
 HAUL_API void haul_download_release(haul_download *download);
 HAUL_API bool haul_download_ended(const haul_download *download);
+/* Of one that has not ended: HAUL_UNFINISHED, and what was asked for. */
 HAUL_API void haul_download_result(const haul_download *download, struct haul_result *result);
 HAUL_API void *haul_download_user(const haul_download *download);
 

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "engine/engine.h"
+#include "engine/placement.h"
 #include "engine/transfer.h"
 #include "engine/worker.h"
 #include "http/request.h"
@@ -15,8 +16,8 @@
 #define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
 
 enum {
-    HELPER_THREADS = 2,
     DESCRIPTORS_APART = 24,
+    DESCRIPTORS_A_THREAD = 8,
     CONNECTIONS_PER_HOST = 6,
     PAUSE_MS = 1000,
     BUFFER_MEMORY = 64 * 1024 * 1024
@@ -67,6 +68,10 @@ static bool check_options(const struct haul_options *options, struct haul_error 
         error_set(error, HAUL_BAD_OPTION, 0,
                   "the numbers of downloads and the timeouts must be "
                   "greater than 0");
+        return false;
+    }
+    if (options->threads > THREADS_MAX) {
+        error_set(error, HAUL_BAD_OPTION, 0, "more than %d threads", THREADS_MAX);
         return false;
     }
     for (size_t i = 0; i < options->header_count; i++)
@@ -123,8 +128,9 @@ static struct limiter *create_limiter(const struct haul_options *options, uint64
 static void fit_descriptors(struct haul_engine *engine)
 {
     size_t limit = ring_descriptors_max(engine->ring);
-    size_t fit = limit > DESCRIPTORS_APART ? (limit - DESCRIPTORS_APART) / 3 : 0;
     struct haul_options *options = &engine->options.public;
+    size_t apart = DESCRIPTORS_APART + options->threads * (size_t)DESCRIPTORS_A_THREAD;
+    size_t fit = limit > apart ? (limit - apart) / 3 : 0;
 
     if (fit < 1)
         fit = 1;
@@ -137,28 +143,49 @@ static void fit_descriptors(struct haul_engine *engine)
     options->downloads_max = (unsigned)fit;
 }
 
-static bool create_parts(struct haul_engine *engine, struct haul_error *error)
+static bool create_workers(struct haul_engine *engine, struct haul_error *error)
 {
+    unsigned threads = engine->options.public.threads;
     struct worker_setup setup = {
         .options = &engine->options.public,
         .log = &engine->log,
-        .ring = engine->ring,
-        .count = 1,
+        .names = engine->names,
+        .ring = threads > 0 ? NULL : engine->ring,
+        .results = threads > 0 ? &engine->inbox : NULL,
+        .count = threads > 0 ? threads : 1,
     };
 
-    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-    engine->limiter = create_limiter(setup.options, ring_random(engine->ring));
-    engine->names = names_create(ring_random(engine->ring));
-    if (!engine->limiter || !engine->names)
+    engine->workers = alloc_zeroed(setup.count * sizeof(struct worker *));
+    if (setup.count > 1)
+        engine->placement = placement_create(setup.count);
+    if (!engine->workers || (setup.count > 1 && !engine->placement))
         return false;
-    setup.names = engine->names;
-    engine->worker = worker_create(&setup, error);
-    return engine->worker != NULL;
+    for (; setup.number < setup.count; setup.number++) {
+        engine->workers[setup.number] = worker_create(&setup, error);
+        if (!engine->workers[setup.number])
+            return false;
+        engine->worker_count++;
+    }
+    return true;
+}
+
+static bool create_parts(struct haul_engine *engine, struct haul_error *error)
+{
+    engine->limiter = create_limiter(&engine->options.public, ring_random(engine->ring));
+    engine->names = names_create(ring_random(engine->ring));
+    return engine->limiter && engine->names && create_workers(engine, error);
 }
 
 static void destroy_parts(struct haul_engine *engine)
 {
-    worker_destroy(engine->worker);
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_destroy(engine->workers[i]);
+    free(engine->workers);
+    inbox_read(&engine->inbox); /* last lines for the log */
+    while (ring_busy(engine->ring) > 0)
+        if (ring_turn(engine->ring, UINT64_MAX) < 0)
+            break;
+    placement_destroy(engine->placement);
     names_destroy(engine->names);
     limiter_destroy(engine->limiter);
     ring_destroy(engine->ring);
@@ -192,6 +219,7 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
         free(engine);
         return NULL;
     }
+    inbox_init(&engine->inbox, engine->ring);
     error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     ready = copy_options(&engine->options, options);
     if (ready) {
@@ -203,8 +231,9 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
         return NULL;
     }
     log_write(&engine->log, HAUL_LOG_INFO,
-              "%s; ring: %s; %u downloads at once, %u%s connections per host", haul_versions(),
-              ring_features(engine->ring), engine->options.public.downloads_max,
+              "%s; ring: %s; %u threads; %u downloads at once, %u%s connections per host",
+              haul_versions(), ring_features(engine->ring), options->threads,
+              engine->options.public.downloads_max,
               options->connections_per_host ? options->connections_per_host : CONNECTIONS_PER_HOST,
               options->connections_per_host ? "" : " (reached step by step)");
     return engine;
@@ -220,7 +249,7 @@ void haul_engine_destroy(haul_engine *engine)
     haul_cancel_all(engine);
     do {
         transfer_end_cancelled(engine);
-    } while (list_is_linked(&engine->transfers) && ring_turn(engine->ring, UINT64_MAX) == 0);
+    } while (list_is_linked(&engine->transfers) && engine_turn(engine, UINT64_MAX) == 0);
     while ((node = list_pop_front(&engine->ended))) {
         struct haul_download *transfer = LIST_ITEM(node, struct haul_download, node);
 
@@ -253,7 +282,7 @@ static int run_until(struct haul_engine *engine, uint64_t until_ns)
     if (engine_is_done(engine))
         return 0;
     wake_ns = list_is_linked(&engine->cancelled) ? 0 : engine_wake_ns(engine);
-    res = ring_turn(engine->ring, wake_ns < until_ns ? wake_ns : until_ns);
+    res = engine_turn(engine, wake_ns < until_ns ? wake_ns : until_ns);
     if (res < 0)
         return res;
     return engine_is_done(engine) ? 0 : 1;
@@ -326,6 +355,8 @@ bool haul_submit(haul_engine *engine, const struct haul_request *request, haul_d
 void haul_cancel(haul_download *download)
 {
     transfer_cancel(download);
+    if (download->worker)
+        worker_flush(download->worker);
 }
 
 void haul_download_release(haul_download *download)
@@ -359,8 +390,29 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
+/* Before the end all else may be in a worker's hands. */
+static void result_so_far(const haul_download *download, struct haul_result *result)
+{
+    *result = (struct haul_result){
+        .status = HAUL_UNFINISHED,
+        .error = "it has not ended yet",
+        .url = download->asked_url,
+        .shown_url = download->shown_url,
+        .final_url = "",
+        .path = "",
+        .name = "",
+        .tries = download->tries,
+        .total = UINT64_MAX,
+        .user = download->user,
+    };
+}
+
 void haul_download_result(const haul_download *download, struct haul_result *result)
 {
+    if (download->state != TRANSFER_ENDED) {
+        result_so_far(download, result);
+        return;
+    }
     *result = (struct haul_result){
         .status = download->error.status,
         .error = download->error.status == HAUL_OK ? "" : download->error.text,
@@ -383,11 +435,10 @@ void haul_download_result(const haul_download *download, struct haul_result *res
 
 /* --- looking on ------------------------------------------------------------------------------ */
 
-static void add_counts(struct haul_stats *stats, struct worker *worker)
+static void add_counts(struct haul_stats *stats, const struct worker *worker)
 {
     const struct worker_counts *counts = &worker->counts;
 
-    worker_refresh(worker);
     stats->bytes += atomic_load_explicit(&counts->bytes, memory_order_relaxed);
     stats->requests += atomic_load_explicit(&counts->requests, memory_order_relaxed);
     stats->connections += atomic_load_explicit(&counts->connections, memory_order_relaxed);
@@ -405,8 +456,20 @@ void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats)
     stats->waiting = limiter_waiting(engine->limiter);
     stats->paused_hosts = limiter_paused(engine->limiter, ring_now_ns(engine->ring));
     stats->source_ended = engine->source_ended;
-    add_counts(stats, engine->worker);
+    if (engine->options.public.threads == 0)
+        worker_refresh(engine->workers[0]);
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        add_counts(stats, engine->workers[i]);
     stats->live += engine->transfer_count + limiter_hosts(engine->limiter);
+}
+
+/* A copy: the worker may have to choose another name at any time. */
+static void copy_name(const struct haul_download *transfer, struct text *name)
+{
+    text_clear(name);
+    names_lock(transfer->engine->names);
+    text_add(name, text_span(&transfer->sink->name));
+    names_unlock(transfer->engine->names);
 }
 
 void haul_each_active(const haul_engine *engine,
@@ -414,20 +477,22 @@ void haul_each_active(const haul_engine *engine,
                       void *context)
 {
     uint64_t now = ring_now_ns(engine->ring);
+    struct text name = {0};
 
     for (struct list *node = engine->active.next; node != &engine->active; node = node->next) {
         const struct haul_download *transfer = LIST_ITEM(node, struct haul_download, active_node);
-        struct haul_progress progress = {
-            .shown_url = transfer->shown_url,
-            .name = transfer->sink ? or_empty(transfer->sink->name.data) : "",
-            .bytes = atomic_load_explicit(&transfer->shown_bytes, memory_order_relaxed),
-            .total = atomic_load_explicit(&transfer->shown_total, memory_order_relaxed),
-            .started_ns = transfer->started_ns,
-            .now_ns = now,
-            .tries = transfer->tries,
-            .user = transfer->user,
-        };
 
-        fn(context, &progress);
+        copy_name(transfer, &name);
+        fn(context, &(struct haul_progress){
+                        .shown_url = transfer->shown_url,
+                        .name = or_empty(name.data),
+                        .bytes = atomic_load_explicit(&transfer->shown_bytes, memory_order_relaxed),
+                        .total = atomic_load_explicit(&transfer->shown_total, memory_order_relaxed),
+                        .started_ns = transfer->started_ns,
+                        .now_ns = now,
+                        .tries = transfer->tries,
+                        .user = transfer->user,
+                    });
     }
+    text_free(&name);
 }

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "engine/transfer.h"
+#include "engine/worker.h"
 #include "http/request.h"
 
 bool engine_copy_string(char **copy, const char *text)
@@ -151,6 +152,35 @@ bool engine_is_done(const struct haul_engine *engine)
     return engine->source_ended && !list_is_linked(&engine->transfers);
 }
 
+static void flush_orders(struct haul_engine *engine)
+{
+    for (unsigned i = 0; i < engine->worker_count; i++)
+        worker_flush(engine->workers[i]);
+}
+
+static int find_trouble(struct haul_engine *engine)
+{
+    int trouble = 0;
+
+    for (unsigned i = 0; i < engine->worker_count && trouble == 0; i++)
+        trouble = worker_trouble(engine->workers[i]);
+    return trouble;
+}
+
+int engine_turn(struct haul_engine *engine, uint64_t until_ns)
+{
+    int res;
+
+    if (engine->options.public.threads == 0)
+        return ring_turn(engine->ring, until_ns);
+    flush_orders(engine);
+    res = ring_turn(engine->ring, until_ns);
+    inbox_read(&engine->inbox);
+    engine_schedule(engine); /* workers need not wait for what the program does between two turns */
+    flush_orders(engine);
+    return res < 0 ? res : find_trouble(engine);
+}
+
 void haul_cancel_all(haul_engine *engine)
 {
     engine->source_ended = true;
@@ -159,4 +189,5 @@ void haul_cancel_all(haul_engine *engine)
     /* No callback is called from here, so the list stays as it is. */
     for (struct list *node = engine->transfers.next; node != &engine->transfers; node = node->next)
         transfer_cancel(LIST_ITEM(node, struct haul_download, node));
+    flush_orders(engine);
 }

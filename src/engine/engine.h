@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The engine's parts as its own modules see them: what all transfers of one engine share. One
- * thread.
+ * The engine's parts as its own modules see them: what all transfers of one engine share. Of the
+ * one thread that runs the engine; threads of its own have a worker each, and nothing of this but
+ * names, options, and a way back to the inbox.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
 #include "base/list.h"
 #include "base/log.h"
+#include "engine/post.h"
 #include "haul/haul.h"
 #include "polite/limiter.h"
 #include "ring/ring.h"
@@ -18,10 +20,13 @@ enum {
     RETRY_AFTER_MAX_S = 60 * 60, /* a server that wants more time than this gets no further try */
     WAITING_MIN = 1024,          /* downloads taken in ahead, so that hosts can take turns */
     WAITING_MAX = 8 * 1024, /* the same while grants are left that no host among them can use */
-    MEMORY_BYTES_MAX = 64 * 1024 * 1024
+    MEMORY_BYTES_MAX = 64 * 1024 * 1024,
+    THREADS_MAX = 256,
+    HELPER_THREADS = 2 /* of each ring */
 };
 
 struct names;
+struct placement;
 struct worker;
 
 /* The engine's own copies of the options. */
@@ -39,11 +44,14 @@ struct haul_engine {
     struct engine_options options;
     struct limiter *limiter;
     struct names *names;
-    struct worker *worker;
-    struct list transfers; /* that have not ended, in the order they came */
-    struct list active;    /* of them, those with a grant, oldest first */
-    struct list cancelled; /* of them, those that were waiting and are to end now */
-    struct list ended;     /* waiting for haul_next() */
+    struct inbox inbox; /* for results, where workers have threads */
+    struct worker **workers;
+    unsigned worker_count;       /* one, without a thread, or options.public.threads */
+    struct placement *placement; /* NULL: there is no choice */
+    struct list transfers;       /* that have not ended, in the order they came */
+    struct list active;          /* of them, those with a grant, oldest first */
+    struct list cancelled;       /* of them, those that were waiting and are to end now */
+    struct list ended;           /* waiting for haul_next() */
     size_t transfer_count;
     size_t collectable; /* downloads that haul_next() will have, ended or not */
     bool ending;        /* haul_engine_destroy() is under way */
@@ -61,6 +69,8 @@ bool engine_copy_strings(char ***copies, const char *const *strings, size_t coun
 /* NULL is fine; false and *error for one that can't go on the wire. */
 bool engine_check_user_agent(const char *user_agent, struct haul_error *error);
 void engine_free_strings(char **copies, size_t count);
+/* Turns the loop once: as ring_turn(), with what workers have to say. */
+int engine_turn(struct haul_engine *engine, uint64_t until_ns);
 /* Takes from the source what there is room for, and starts what may start. */
 void engine_schedule(struct haul_engine *engine);
 /* When engine_schedule() may have work without the ring having any. */

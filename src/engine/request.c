@@ -233,6 +233,7 @@ static void send_request(struct request *request, struct connection *connection)
     }
     request->state = REQUEST_HEAD;
     request->reused = connection->exchanges > 0;
+    request->transfer->connection_reused = request->reused;
     worker_count(&request->worker->counts.requests, 1);
     exchange_start(&request->exchange, connection, text_span(&request->head),
                    request->transfer->kind == HAUL_SINK_NONE);
@@ -276,6 +277,7 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
 {
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
 
+    request->transfer->connection_kept = reusable;
     if (reusable)
         connector_give(request->worker->connector, connection);
     else

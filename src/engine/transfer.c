@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/placement.h"
 #include "http/request.h"
 #include "polite/backoff.h"
 #include "sink/file_name.h"
@@ -177,6 +178,9 @@ static void give_back_grant(struct haul_download *transfer)
     struct haul_engine *engine = transfer->engine;
 
     list_remove(&transfer->active_node);
+    if (engine->placement)
+        placement_end(engine->placement, transfer->worker->number, transfer->origin,
+                      transfer->connection_reused, transfer->connection_kept);
     limiter_finish(engine->limiter, &transfer->item, ring_now_ns(engine->ring),
                    outcome_of(transfer), transfer->retry_after_ns, fresh_random(transfer));
 }
@@ -239,6 +243,22 @@ static struct sink *create_sink(struct haul_download *transfer)
     return sink;
 }
 
+static void choose_worker(struct haul_download *transfer)
+{
+    struct haul_engine *engine = transfer->engine;
+    unsigned number = 0;
+
+    if (transfer->sink)
+        number = transfer->worker->number;
+    if (engine->placement) {
+        transfer->origin = span_hash(url_origin(&transfer->url), 0);
+        if (!transfer->sink)
+            number = placement_choose(engine->placement, transfer->origin);
+        placement_begin(engine->placement, number, transfer->origin);
+    }
+    transfer->worker = engine->workers[number];
+}
+
 void transfer_start(struct haul_download *transfer)
 {
     struct haul_engine *engine = transfer->engine;
@@ -252,10 +272,11 @@ void transfer_start(struct haul_download *transfer)
     transfer->retry_after_ns = 0;
     transfer->error = fine;
     url_free(&transfer->next_url); /* of a redirect whose try came to nothing */
-    if (!transfer->sink) {
-        transfer->worker = engine->worker;
+    transfer->connection_reused = false;
+    transfer->connection_kept = false;
+    choose_worker(transfer);
+    if (!transfer->sink)
         transfer->sink = create_sink(transfer);
-    }
     if (transfer->sink) {
         worker_begin(transfer->worker, transfer);
     } else {

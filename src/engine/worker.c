@@ -25,8 +25,6 @@
 #include "engine/transfer.h"
 #include "ring/thread.h"
 
-enum { HELPER_THREADS = 2 };
-
 static struct haul_download *transfer_of(struct message *message)
 {
     return CONTAINER_OF(message, struct haul_download, message);
@@ -247,6 +245,11 @@ static void *worker_main(void *context)
     }
     close_parts(worker);
     return NULL;
+}
+
+int worker_trouble(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->trouble, memory_order_relaxed);
 }
 
 void worker_flush(struct worker *worker)

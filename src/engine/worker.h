@@ -91,6 +91,8 @@ void worker_close(struct worker *worker, struct haul_download *transfer);
 void worker_cancel(struct worker *worker, struct haul_download *transfer);
 /* Orders may wait until then. */
 void worker_flush(struct worker *worker);
+/* -errno where its ring has failed, and with it the thread; else 0. */
+int worker_trouble(const struct worker *worker);
 /* Brings counts up to date where no thread does. */
 void worker_refresh(struct worker *worker);
 

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
@@ -386,6 +387,26 @@ static void timer_fired(struct timer *timer)
 
 /* ---- c-ares itself ---- */
 
+/* c-ares counts its users, but not for several threads. */
+static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int library_begin(void)
+{
+    int status;
+
+    pthread_mutex_lock(&library_lock);
+    status = ares_library_init(ARES_LIB_INIT_ALL);
+    pthread_mutex_unlock(&library_lock);
+    return status;
+}
+
+static void library_end(void)
+{
+    pthread_mutex_lock(&library_lock);
+    ares_library_cleanup();
+    pthread_mutex_unlock(&library_lock);
+}
+
 /* Reads /etc/resolv.conf. Returns c-ares's status. */
 static int open_channel(struct resolver *resolver)
 {
@@ -395,7 +416,7 @@ static int open_channel(struct resolver *resolver)
                                    .lookups = lookups,
                                    .sock_state_cb = socket_changed,
                                    .sock_state_cb_data = resolver};
-    int status = ares_library_init(ARES_LIB_INIT_ALL);
+    int status = library_begin();
 
     if (status != ARES_SUCCESS)
         return status;
@@ -403,7 +424,7 @@ static int open_channel(struct resolver *resolver)
                                ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
                                    ARES_OPT_SOCK_STATE_CB);
     if (status != ARES_SUCCESS) {
-        ares_library_cleanup();
+        library_end();
         return status;
     }
     resolver->channel_open = true;
@@ -416,7 +437,7 @@ static void close_channel(struct resolver *resolver)
     if (!resolver->channel_open)
         return;
     ares_destroy(resolver->channel); /* closes its sockets, and with them the watches */
-    ares_library_cleanup();
+    library_end();
     resolver->channel_open = false;
     CHECK(!list_is_linked(&resolver->watches));
 }
