@@ -50,6 +50,8 @@ static void head(struct exchange *exchange)
     exchange->base_bytes = f.base_bytes;
     if (f.chunk_bytes > 0)
         exchange->chunk_bytes_max = f.chunk_bytes;
+    if (f.lent_max > 0)
+        exchange->lent_max = f.lent_max;
     if (f.deadline_ms > 0)
         exchange->deadline_ns = ring_now_ns(f.ring) + f.deadline_ms * (uint64_t)NS_PER_MS;
     act(f.at_head);

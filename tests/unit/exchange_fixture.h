@@ -39,6 +39,7 @@ struct exchange_fixture {
     bool aligned;         /* ...this... */
     uint64_t base_bytes;  /* ...this... */
     size_t chunk_bytes;   /* ...the largest chunks (0: any)... */
+    unsigned lent_max;    /* ...how many of them (0: as many as possible)... */
     uint64_t deadline_ms; /* ...and this; 0: none */
     unsigned heads;
     unsigned bodies;

@@ -389,29 +389,33 @@ static void test_first_chunk_aligned(void **state)
 static void test_lent_chunks_stop_it(void **state)
 {
     char *data = make_body(BODY_BYTES);
-    size_t at, stuck;
 
     (void)state;
-    begin();
-    f.chunk_bytes = 64 * 1024;
-    start();
-    serve_head(LARGE_LENGTH);
-    wait_head();
-    exchange_read_body(&f.exchange);
-    at = serve_until_stuck(data, 0);
-    assert_true(at < BODY_BYTES);
-    assert_int_equal(f.lent_count, EXCHANGE_CHUNKS_MAX);
-    assert_int_equal(f.bodies, EXCHANGE_CHUNKS_MAX);
-    assert_int_equal(buffers_out(f.buffers), EXCHANGE_CHUNKS_MAX);
-    assert_false(f.exchange.receiving);
-    stuck = at;
-    give_one();
-    at = serve_until_stuck(data, at);
-    assert_true(at > stuck);
-    assert_int_equal(f.bodies, EXCHANGE_CHUNKS_MAX + 1);
-    assert_int_equal(serve_rest(data, at, BODY_BYTES), HAUL_OK);
-    assert_body(data, BODY_BYTES);
-    end();
+    for (unsigned max = 1; max <= EXCHANGE_CHUNKS_MAX; max++) {
+        size_t at, stuck;
+
+        begin();
+        f.chunk_bytes = 64 * 1024;
+        f.lent_max = max;
+        start();
+        serve_head(LARGE_LENGTH);
+        wait_head();
+        exchange_read_body(&f.exchange);
+        at = serve_until_stuck(data, 0);
+        assert_true(at < BODY_BYTES);
+        assert_int_equal(f.lent_count, max);
+        assert_int_equal(f.bodies, max);
+        assert_int_equal(buffers_out(f.buffers), max);
+        assert_false(f.exchange.receiving);
+        stuck = at;
+        give_one();
+        at = serve_until_stuck(data, at);
+        assert_true(at > stuck);
+        assert_int_equal(f.bodies, max + 1);
+        assert_int_equal(serve_rest(data, at, BODY_BYTES), HAUL_OK);
+        assert_body(data, BODY_BYTES);
+        end();
+    }
     free(data);
 }
 

@@ -3,6 +3,7 @@
 #ifndef UNIT_H
 #define UNIT_H
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -42,6 +44,18 @@ static inline char *unit_copy(const char *data, size_t len)
     if (len > 0)
         memcpy(copy, data, len);
     return copy;
+}
+
+/* Where the test was built: on a disk, where /tmp may be memory. Static storage. */
+static inline const char *unit_build_directory(void)
+{
+    static char path[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    assert_true(len > 0);
+    path[len] = '\0';
+    *strrchr(path, '/') = '\0';
+    return path;
 }
 
 /* xorshift64*; the state may not be 0. */
