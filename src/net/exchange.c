@@ -196,7 +196,7 @@ static bool wants_lending(struct exchange *exchange)
 
     if (full || filling_ms(exchange) >= FILL_LONG_MS)
         learn_speed(exchange, full);
-    else if (!exchange->slow && !exchange->eager)
+    else if (!exchange->slow && !exchange->eager && !buffers_scarce(exchange->buffers))
         return false;
     return full || chunk->len > exchange->body_from;
 }

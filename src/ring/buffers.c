@@ -23,7 +23,7 @@ enum {
     UNITS = CHUNK_BYTES_MAX / CHUNK_BYTES_MIN, /* of a region */
     SIZES = 6,                                 /* from CHUNK_BYTES_MIN, doubling */
     REGIONS_MIN = 2,
-    CHUNKS_PER_CONNECTION = 4 /* being filled, and being written */
+    CHUNKS_PER_CONNECTION = 8 /* being filled and written, with much to spare: see scarce */
 };
 _Static_assert(CHUNK_BYTES_MIN << (SIZES - 1) == CHUNK_BYTES_MAX, "sizes double");
 
@@ -321,7 +321,7 @@ size_t buffers_out(const struct buffers *buffers)
 
 bool buffers_scarce(const struct buffers *buffers)
 {
-    return buffers->out_bytes * 2 > buffers->region_max * CHUNK_BYTES_MAX;
+    return buffers->out_bytes / 3 * 4 > buffers->region_max * CHUNK_BYTES_MAX;
 }
 
 void buffers_wait(struct buffers *buffers, struct buffers_share *share,

@@ -53,7 +53,8 @@ void buffers_destroy(struct buffers *buffers); /* CHECKs that every chunk is bac
 struct chunk *buffers_take(struct buffers *buffers, struct buffers_share *share, size_t bytes);
 void buffers_give(struct buffers *buffers, struct chunk *chunk);
 size_t buffers_out(const struct buffers *buffers); /* chunks */
-/* Whether more than half of the budget is handed out: time to hold none while merely waiting. */
+/* Whether more than three quarters of the budget are handed out, which busy connections alone don't
+ * need: time to hold none while merely waiting, and to pass on what there is. */
 bool buffers_scarce(const struct buffers *buffers);
 
 /* The share of a host (any string that names it; copied), for one more connection. NULL: out of
