@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * slowserver PORT DELAY_MS [BODY_BYTES]
+ * slowserver PORT DELAY_MS [BODY_BYTES [PIECE_BYTES]]
  *
  * Answers every GET on 127.0.0.1:PORT with a fixed body, DELAY_MS after the request's head was
- * complete. Carries many thousands of kept-alive connections on one thread. PORT 0 lets the kernel
- * pick; the port is printed on stdout once the socket listens. SIGTERM ends it.
+ * complete; with PIECE_BYTES, no more than that at a time, every DELAY_MS. Carries many thousands
+ * of kept-alive connections on one thread. PORT 0 lets the kernel pick; the port is printed on
+ * stdout once the socket listens. SIGTERM ends it.
  *
  * The delay is one constant, so answers fall due in the order in which requests came: a FIFO of
  * waiting connections is all the timer that is needed. A request sent before the last one was
  * answered (pipelining) waits in the socket.
  *
  *   READING --head complete--> WAITING --due--> WRITING --all sent--> READING
+ *                                 ^               |
+ *                                 \--piece sent---/
  *
  * A connection that closes while WAITING stays in the FIFO (its `dead` flag set) until it falls
  * due.
@@ -41,7 +44,8 @@ enum state { READING, WAITING, WRITING };
 struct connection {
     struct connection *next; /* in the FIFO, while WAITING */
     uint64_t due_ns;         /* valid in WAITING */
-    size_t sent_bytes;       /* valid in WRITING */
+    size_t sent_bytes;       /* of the answer; valid in WAITING and WRITING */
+    size_t until_bytes;      /* of it, what may be sent now */
     int fd;
     enum state state;
     unsigned tail; /* how much of CR LF CR LF the bytes read last match */
@@ -54,6 +58,7 @@ static struct {
     uint64_t delay_ns;
     char *answer;
     size_t answer_bytes;
+    size_t piece_bytes;
     struct connection *first;
     struct connection **end;
 } server;
@@ -123,26 +128,30 @@ static void connection_read(struct connection *c)
         return;
     if (got <= 0)
         connection_close(c);
-    else if (head_ends(c, bytes, (size_t)got))
+    else if (head_ends(c, bytes, (size_t)got)) {
+        c->sent_bytes = 0;
         connection_wait(c);
+    }
 }
 
 static void connection_write(struct connection *c)
 {
-    ssize_t sent = send(c->fd, server.answer + c->sent_bytes, server.answer_bytes - c->sent_bytes,
-                        MSG_NOSIGNAL);
+    ssize_t sent =
+        send(c->fd, server.answer + c->sent_bytes, c->until_bytes - c->sent_bytes, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         connection_close(c);
         return;
     }
     if (sent > 0)
         c->sent_bytes += (size_t)sent;
-    if (c->sent_bytes < server.answer_bytes) {
+    if (c->sent_bytes < c->until_bytes) {
         connection_watch(c, EPOLLOUT);
-        return;
+    } else if (c->sent_bytes < server.answer_bytes) {
+        connection_wait(c);
+    } else {
+        c->state = READING;
+        connection_watch(c, EPOLLIN);
     }
-    c->state = READING;
-    connection_watch(c, EPOLLIN);
 }
 
 static void answer_due(uint64_t now)
@@ -157,7 +166,9 @@ static void answer_due(uint64_t now)
             continue;
         }
         c->state = WRITING;
-        c->sent_bytes = 0;
+        c->until_bytes = server.answer_bytes - c->sent_bytes > server.piece_bytes
+                             ? c->sent_bytes + server.piece_bytes
+                             : server.answer_bytes;
         connection_write(c);
     }
 }
@@ -285,15 +296,16 @@ static uint64_t number(const char *text, uint64_t most)
 
 int main(int argc, char **argv)
 {
-    if (argc < 3 || argc > 4) {
-        fputs("usage: slowserver PORT DELAY_MS [BODY_BYTES]\n", stderr);
+    if (argc < 3 || argc > 5) {
+        fputs("usage: slowserver PORT DELAY_MS [BODY_BYTES [PIECE_BYTES]]\n", stderr);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     server.end = &server.first;
     server.delay_ns = number(argv[2], 3600000) * 1000000u;
-    make_answer(argc == 4 ? number(argv[3], 1u << 30) : 1024);
+    make_answer(argc > 3 ? number(argv[3], 1u << 30) : 1024);
+    server.piece_bytes = argc > 4 ? number(argv[4], 1u << 30) : SIZE_MAX;
     printf("%u\n", (unsigned)listen_on((uint16_t)number(argv[1], 65535)));
     fflush(stdout);
     serve();
