@@ -100,5 +100,8 @@ int tls_session_verify(int good, struct WOLFSSL_X509_STORE_CTX *store);
 struct WOLFSSL;
 int tls_session_receive(struct WOLFSSL *ssl, char *data, int len, void *user);
 int tls_session_send(struct WOLFSSL *ssl, char *data, int len, void *user);
+/* The session's callback for the secrets of TLS 1.3. */
+int tls_session_secret(struct WOLFSSL *ssl, int id, const unsigned char *secret, int len,
+                       void *user);
 
 #endif

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One TLS session over memory. wolfSSL asks the receive callback for ciphertext, which comes out
- * of the lent input, and hands its own to the send callback, which appends it to the output.
+ * One TLS session over memory. wolfSSL does the handshake and whatever we send; with TLS 1.2 it
+ * also receives. It asks the receive callback for ciphertext, which comes out of the lent input,
+ * and hands its own to the send callback, which appends it to the output.
+ *
+ * With TLS 1.3, the input goes to a record_reader once the handshake is over, and wolfSSL's receive
+ * callback gets only what is no application data, as records that the reader has sealed for it. So
+ * nothing that was not the peer's reaches wolfSSL any more, and application data is decrypted once,
+ * from the input to the caller's buffer. With TLS 1.2, each record is copied into a buffer that
+ * wolfSSL allocates for it and wipes after, is decrypted there, and copied to the caller.
  *
  *                 tls_handshake                  close_notify
  *  HANDSHAKING ------------------> OPEN --------------------------> PEER_CLOSED
@@ -10,10 +17,7 @@
  *
  * Invariants: OPEN is reached only with `verified`, or with a trust that does not check; whatever
  * fails on the way there, or never happens, refuses the peer. Input that is left when the session
- * ends is forgotten.
- *
- * Copies: the callback copies each record into wolfSSL's buffer, which it allocates for every
- * record larger than a few bytes; it decrypts in place, and wolfSSL_read copies from there.
+ * ends is forgotten. BROKEN: `failure` says why, as often as it is asked.
  */
 #include <wolfssl/options.h>
 
@@ -30,8 +34,9 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "tls/internal.h"
+#include "tls/record.h"
 
-enum { ALERT_CERTIFICATE_REQUIRED = 116 };
+enum { ALERT_CERTIFICATE_REQUIRED = 116, TRAFFIC_SECRET_BYTES_MAX = 64 };
 
 enum session_state {
     SESSION_HANDSHAKING, /* verified: may already be set */
@@ -44,11 +49,14 @@ struct tls_session {
     WOLFSSL *ssl;
     struct tls_trust *trust;
     enum session_state state;
-    bool verified;            /* the verify callback has seen the leaf, and it is the peer's */
-    bool refused;             /* the verify callback has set *error */
-    struct haul_error *error; /* of the call under way, or NULL */
-    const char *input;        /* lent */
-    size_t input_len;
+    bool verified;                /* the verify callback has seen the leaf, and it is the peer's */
+    bool refused;                 /* the verify callback has set failure */
+    struct haul_error failure;    /* SESSION_BROKEN */
+    struct span input;            /* lent */
+    struct record_reader *reader; /* SESSION_OPEN and later, TLS 1.3; else NULL */
+    struct span sealed;           /* with a reader: what wolfSSL receives */
+    uint8_t traffic_secret[TRAFFIC_SECRET_BYTES_MAX]; /* SESSION_HANDSHAKING: for the reader */
+    size_t traffic_secret_len;
     bool heard;         /* something from the peer */
     bool heard_records; /* it began as TLS does */
     struct text output;
@@ -61,19 +69,19 @@ struct tls_session {
 int tls_session_receive(WOLFSSL *ssl, char *data, int len, void *user)
 {
     struct tls_session *session = user;
-    size_t take = (size_t)len < session->input_len ? (size_t)len : session->input_len;
+    struct span *input = session->reader ? &session->sealed : &session->input;
+    struct span taken = span_sub(*input, 0, (size_t)len);
 
     (void)ssl;
-    if (take == 0)
+    if (taken.len == 0)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     if (!session->heard) {
         session->heard = true;
-        session->heard_records = session->input[0] == 0x15 || session->input[0] == 0x16;
+        session->heard_records = taken.data[0] == 0x15 || taken.data[0] == 0x16;
     }
-    memcpy(data, session->input, take);
-    session->input += take;
-    session->input_len -= take;
-    return (int)take;
+    memcpy(data, taken.data, taken.len);
+    *input = span_sub(*input, taken.len, input->len);
+    return (int)taken.len;
 }
 
 int tls_session_send(WOLFSSL *ssl, char *data, int len, void *user)
@@ -83,6 +91,19 @@ int tls_session_send(WOLFSSL *ssl, char *data, int len, void *user)
     (void)ssl;
     text_add(&session->output, span_make(data, (size_t)len));
     return session->output.failed ? WOLFSSL_CBIO_ERR_GENERAL : len;
+}
+
+int tls_session_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int len, void *user)
+{
+    struct tls_session *session = user;
+
+    (void)ssl;
+    if (id != SERVER_TRAFFIC_SECRET)
+        return 0;
+    CHECK(len > 0 && len <= TRAFFIC_SECRET_BYTES_MAX);
+    memcpy(session->traffic_secret, secret, (size_t)len);
+    session->traffic_secret_len = (size_t)len;
+    return 0;
 }
 
 /* Why the chain was refused, said of the certificate at this depth of it (0: the peer's own). */
@@ -178,7 +199,7 @@ int tls_session_verify(int good, WOLFSSL_X509_STORE_CTX *store)
     }
     if (!session->verified) {
         session->refused = true;
-        error_set(session->error, HAUL_CERTIFICATE, 0, "%s",
+        error_set(&session->failure, HAUL_CERTIFICATE, 0, "%s",
                   text.failed || text.len == 0 ? "the certificate is not acceptable" : text.data);
     }
     text_free(&text);
@@ -241,10 +262,10 @@ static void say_alert(struct tls_session *session, enum haul_status status)
         status = HAUL_TLS;
     name = alert_name(history.last_rx.code);
     if (name)
-        error_set(session->error, status, 0, "%s ended the TLS session with the alert %s",
+        error_set(&session->failure, status, 0, "%s ended the TLS session with the alert %s",
                   session->peer.host, name);
     else
-        error_set(session->error, status, 0, "%s ended the TLS session with the alert %d",
+        error_set(&session->failure, status, 0, "%s ended the TLS session with the alert %d",
                   session->peer.host, history.last_rx.code);
 }
 
@@ -256,36 +277,37 @@ static enum tls_progress fail(struct tls_session *session, int reason)
     const char *host = session->peer.host;
 
     session->state = SESSION_BROKEN;
-    session->input_len = 0;
+    session->input = span_make("", 0);
     if (session->refused) /* said already */
         ;
     else if (session->output.failed || reason == MEMORY_E || reason == MEMORY_ERROR)
-        error_set(session->error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the TLS session");
+        error_set(&session->failure, HAUL_OUT_OF_MEMORY, 0, "out of memory for the TLS session");
     else if (reason == FATAL_ERROR)
         say_alert(session, status);
     else if (reason == WOLFSSL_ERROR_ZERO_RETURN || reason == SOCKET_PEER_CLOSED_E)
-        error_set(session->error, status, 0, "%s ended the TLS session during the handshake", host);
+        error_set(&session->failure, status, 0, "%s ended the TLS session during the handshake",
+                  host);
     else if (shaking && session->heard && !session->heard_records)
-        error_set(session->error, status, 0, "%s does not speak TLS on this port", host);
+        error_set(&session->failure, status, 0, "%s does not speak TLS on this port", host);
     else if (reason == VERSION_ERROR || reason == UNSUPPORTED_PROTO_VERSION)
-        error_set(session->error, status, 0, "%s speaks another version of TLS than 1.2 and 1.3",
+        error_set(&session->failure, status, 0, "%s speaks another version of TLS than 1.2 and 1.3",
                   host);
     else if (reason == DECRYPT_ERROR || reason == VERIFY_MAC_ERROR)
-        error_set(session->error, status, 0, "a TLS record from %s was damaged on its way", host);
+        error_set(&session->failure, status, 0, "a TLS record from %s was damaged on its way",
+                  host);
     else if (shaking && (reason == RSA_KEY_SIZE_E || reason == ECC_KEY_SIZE_E))
-        error_set(session->error, HAUL_CERTIFICATE, 0,
+        error_set(&session->failure, HAUL_CERTIFICATE, 0,
                   "the key in the certificate of %s is too small", host);
     else
-        error_set(session->error, status, 0, "%s with %s failed: %s",
+        error_set(&session->failure, status, 0, "%s with %s failed: %s",
                   shaking ? "the TLS handshake" : "the TLS session", host,
                   wolfSSL_ERR_reason_error_string((unsigned long)reason));
     return TLS_BAD;
 }
 
-static enum tls_progress fail_again(struct tls_session *session, struct haul_error *error)
+static enum tls_progress say_failure(const struct tls_session *session, struct haul_error *error)
 {
-    error_set(error, HAUL_NETWORK, 0, "the TLS session with %s has failed before",
-              session->peer.host);
+    *error = session->failure;
     return TLS_BAD;
 }
 
@@ -300,6 +322,7 @@ static bool set_up_session(struct tls_session *session)
     wolfSSL_SetIOReadCtx(ssl, session);
     wolfSSL_SetIOWriteCtx(ssl, session);
     wolfSSL_SetCertCbCtx(ssl, session);
+    wolfSSL_set_tls13_secret_cb(ssl, tls_session_secret, session);
     /* As curl has it: who selects nothing, speaks HTTP/1.1. */
     if (wolfSSL_UseALPN(ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) !=
         WOLFSSL_SUCCESS)
@@ -347,7 +370,9 @@ void tls_session_destroy(struct tls_session *session)
     if (!session)
         return;
     wolfSSL_free(session->ssl);
+    record_reader_destroy(session->reader);
     text_free(&session->output);
+    explicit_bzero(session->traffic_secret, sizeof(session->traffic_secret));
     free(session);
 }
 
@@ -362,6 +387,20 @@ static void forget_intermediates(struct tls_session *session)
     wolfSSL_CertManagerUnloadIntermediateCerts(wolfSSL_CTX_GetCertManager(session->trust->context));
 }
 
+/*
+ * wolfSSL reads records one by one, and the one with the server's Finished was the last: the input
+ * goes on with the first under the new keys.
+ */
+static bool take_over(struct tls_session *session)
+{
+    if (wolfSSL_version(session->ssl) != TLS1_3_VERSION)
+        return true;
+    session->reader = record_reader_create((uint16_t)wolfSSL_get_current_cipher_suite(session->ssl),
+                                           session->traffic_secret, session->traffic_secret_len);
+    explicit_bzero(session->traffic_secret, sizeof(session->traffic_secret));
+    return session->reader != NULL;
+}
+
 enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *error)
 {
     int result;
@@ -369,8 +408,7 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
     if (session->state == SESSION_OPEN || session->state == SESSION_PEER_CLOSED)
         return TLS_OK;
     if (session->state == SESSION_BROKEN)
-        return fail_again(session, error);
-    session->error = error;
+        return say_failure(session, error);
     result = wolfSSL_connect(session->ssl);
     forget_intermediates(session);
     if (result != WOLFSSL_SUCCESS) {
@@ -378,47 +416,167 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
 
         if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
             return TLS_WANT_INPUT;
-        return fail(session, reason);
-    }
-    if (session->trust->check && !session->verified) {
-        session->state = SESSION_BROKEN;
-        error_set(error, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
-                  session->peer.host);
-        return TLS_BAD;
+        (void)fail(session, reason);
+        return say_failure(session, error);
     }
     session->refused = false;
+    if (session->trust->check && !session->verified) {
+        session->state = SESSION_BROKEN;
+        error_set(&session->failure, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
+                  session->peer.host);
+        return say_failure(session, error);
+    }
+    if (!take_over(session)) {
+        (void)fail(session, MEMORY_E);
+        return say_failure(session, error);
+    }
     session->state = SESSION_OPEN;
     return TLS_OK;
 }
 
+/* ---- reading ---- */
+
 void tls_input(struct tls_session *session, const char *data, size_t len)
 {
-    CHECK(session->input_len == 0);
-    session->input = data;
-    session->input_len = len;
+    CHECK(session->input.len == 0);
+    session->input = span_make(data, len);
 }
 
 size_t tls_input_left(const struct tls_session *session)
 {
-    return session->input_len;
+    return session->input.len;
 }
 
 bool tls_readable(const struct tls_session *session)
 {
-    return session->input_len > 0 || session->state != SESSION_OPEN ||
-           wolfSSL_pending(session->ssl) > 0;
+    return session->input.len > 0 || session->state != SESSION_OPEN ||
+           (session->reader ? record_pending(session->reader) : wolfSSL_pending(session->ssl) > 0);
 }
 
-enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
-                           struct haul_error *error)
+/* The peer will say no more. */
+static enum tls_progress peer_closed(struct tls_session *session)
 {
-    *got = 0;
-    CHECK(session->state != SESSION_HANDSHAKING && len > 0);
-    if (session->state == SESSION_BROKEN)
-        return fail_again(session, error);
-    if (session->state == SESSION_PEER_CLOSED)
-        return TLS_CLOSED;
-    session->error = error;
+    session->state = SESSION_PEER_CLOSED;
+    session->input = span_make("", 0);
+    return TLS_CLOSED;
+}
+
+/* Lets wolfSSL receive this record. Returns what it says then; WANT_READ: all is well. */
+static int hand_over(struct tls_session *session, struct span record)
+{
+    int reason;
+    char byte;
+
+    session->sealed = record;
+    do { /* it comes back after each message that is no plaintext */
+        int result = wolfSSL_peek(session->ssl, &byte, 1);
+
+        if (result > 0)
+            return APP_DATA_READY; /* never: what is sealed here holds none */
+        reason = wolfSSL_get_error(session->ssl, result);
+    } while (reason == WOLFSSL_ERROR_WANT_READ && session->sealed.len > 0);
+    session->sealed = span_make("", 0);
+    return session->output.failed ? MEMORY_E : reason;
+}
+
+/* What the reader has found is wolfSSL's. */
+static enum tls_progress pass_message(struct tls_session *session)
+{
+    struct span message;
+    enum record_type type = record_message(session->reader, &message);
+    struct span record = record_seal(session->reader, type, message);
+    int reason = record.len > 0 ? hand_over(session, record) : MEMORY_E;
+
+    if (type == RECORD_ALERT && reason == WOLFSSL_ERROR_WANT_READ &&
+        message.data[1] != RECORD_USER_CANCELED)
+        reason = FATAL_ERROR; /* RFC 8446 6: whatever level it claims to be of */
+    if (reason == WOLFSSL_ERROR_ZERO_RETURN)
+        return peer_closed(session);
+    return reason == WOLFSSL_ERROR_WANT_READ ? TLS_OK : fail(session, reason);
+}
+
+/*
+ * wolfSSL has not seen what is wrong with a record, but it is who sends alerts: it gets another one
+ * with the same fault.
+ */
+static void raise_alert(struct tls_session *session, enum record_step step)
+{
+    static const char damaged[] = {RECORD_APPLICATION_DATA, 3, 3, 0, 32, [36] = 0};
+    struct text record = {0};
+
+    if (step == RECORD_DAMAGED) {
+        (void)hand_over(session, span_make(damaged, sizeof(damaged)));
+    } else if (step == RECORD_UNEXPECTED) {
+        (void)hand_over(session,
+                        record_seal(session->reader, RECORD_CHANGE_CIPHER_SPEC, SPAN("\1")));
+    } else if (step == RECORD_TOO_LONG) {
+        size_t len = RECORD_BYTES_MAX - RECORD_HEADER_BYTES + 1;
+        const char header[] = {RECORD_APPLICATION_DATA, 3, 3, (char)(len >> 8), (char)len};
+
+        text_add(&record, span_make(header, sizeof(header)));
+        for (size_t i = 0; i < len; i++)
+            text_add_char(&record, 0);
+        (void)hand_over(session, text_span(&record));
+        text_free(&record);
+    }
+}
+
+/* The reader has come upon trouble. */
+static enum tls_progress fail_step(struct tls_session *session, enum record_step step)
+{
+    enum tls_progress progress;
+
+    raise_alert(session, step);
+    progress = fail(session, step == RECORD_NO_MEMORY ? MEMORY_E : DECRYPT_ERROR);
+    if (step == RECORD_TOO_LONG)
+        error_set(&session->failure, HAUL_NETWORK, 0,
+                  "%s sends a record or message that is longer than TLS allows",
+                  session->peer.host);
+    else if (step == RECORD_UNEXPECTED)
+        error_set(&session->failure, HAUL_NETWORK, 0,
+                  "%s, or somebody on the way, sends what TLS does not allow there",
+                  session->peer.host);
+    return progress;
+}
+
+/* len 0: up to the next plaintext. */
+static enum tls_progress read_records(struct tls_session *session, char *data, size_t len,
+                                      size_t *got)
+{
+    for (;;) {
+        enum tls_progress progress = TLS_OK;
+        size_t now;
+        enum record_step step =
+            record_read(session->reader, &session->input, data, len - *got, &now);
+
+        switch (step) {
+        case RECORD_WANTS_INPUT:
+            return TLS_WANT_INPUT;
+        case RECORD_DATA:
+            *got += now;
+            data += now;
+            if (*got == len)
+                return TLS_OK;
+            break;
+        case RECORD_MESSAGE:
+            progress = pass_message(session);
+            break;
+        case RECORD_DAMAGED:
+        case RECORD_TOO_LONG:
+        case RECORD_UNEXPECTED:
+        case RECORD_NO_MEMORY:
+            progress = fail_step(session, step);
+            break;
+        }
+        if (progress != TLS_OK)
+            return progress;
+    }
+}
+
+/* The same through wolfSSL. */
+static enum tls_progress read_through(struct tls_session *session, char *data, size_t len,
+                                      size_t *got)
+{
     while (*got < len) {
         size_t room = len - *got < INT_MAX ? len - *got : INT_MAX;
         int result = wolfSSL_read(session->ssl, data + *got, (int)room);
@@ -430,60 +588,74 @@ enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, 
         }
         reason = wolfSSL_get_error(session->ssl, result);
         if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
-            break;
-        /* What came before the end is handed out first; the state tells the end the next time. */
-        if (reason == WOLFSSL_ERROR_ZERO_RETURN) {
-            session->state = SESSION_PEER_CLOSED;
-            session->input_len = 0;
-        } else {
-            (void)fail(session, reason);
-        }
-        if (*got > 0)
-            return TLS_OK;
-        return session->state == SESSION_PEER_CLOSED ? TLS_CLOSED : TLS_BAD;
+            return TLS_WANT_INPUT;
+        return reason == WOLFSSL_ERROR_ZERO_RETURN ? peer_closed(session) : fail(session, reason);
     }
-    return *got > 0 ? TLS_OK : TLS_WANT_INPUT;
+    return TLS_OK;
+}
+
+enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
+                           struct haul_error *error)
+{
+    enum tls_progress progress;
+
+    *got = 0;
+    CHECK(session->state != SESSION_HANDSHAKING && len > 0);
+    if (session->state == SESSION_BROKEN)
+        return say_failure(session, error);
+    if (session->state == SESSION_PEER_CLOSED)
+        return TLS_CLOSED;
+    progress = (session->reader ? read_records : read_through)(session, data, len, got);
+    /* What came before an end is handed out first; the state tells the end the next time. */
+    if (*got > 0)
+        return TLS_OK;
+    return progress == TLS_BAD ? say_failure(session, error) : progress;
+}
+
+/* It comes back after each record that is no plaintext. */
+static enum tls_progress peek_through(struct tls_session *session)
+{
+    int result, reason;
+    size_t before;
+    char byte;
+
+    do {
+        before = session->input.len;
+        result = wolfSSL_peek(session->ssl, &byte, 1);
+        if (result > 0)
+            return TLS_OK;
+        reason = wolfSSL_get_error(session->ssl, result);
+    } while (reason == WOLFSSL_ERROR_WANT_READ && session->input.len > 0 &&
+             session->input.len < before);
+    /* An end is said by the read that follows. */
+    return reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed ? TLS_WANT_INPUT : TLS_OK;
 }
 
 enum tls_progress tls_peek(struct tls_session *session)
 {
-    struct haul_error error;
-    int result, reason;
-    size_t before;
-    char byte;
+    size_t got = 0;
 
     CHECK(session->state != SESSION_HANDSHAKING);
     if (session->state == SESSION_BROKEN)
         return TLS_BAD;
     if (session->state == SESSION_PEER_CLOSED)
         return TLS_CLOSED;
-    session->error = &error;
-    /* It comes back after each record that is no plaintext. */
-    do {
-        before = session->input_len;
-        result = wolfSSL_peek(session->ssl, &byte, 1);
-        if (result > 0)
-            return TLS_OK;
-        reason = wolfSSL_get_error(session->ssl, result);
-    } while (reason == WOLFSSL_ERROR_WANT_READ && session->input_len > 0 &&
-             session->input_len < before);
-    session->error = NULL;
-    /* An end is said by the read that follows. */
-    return reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed ? TLS_WANT_INPUT : TLS_OK;
+    return session->reader ? read_records(session, NULL, 0, &got) : peek_through(session);
 }
 
 enum tls_progress tls_write(struct tls_session *session, struct span data, struct haul_error *error)
 {
     CHECK(session->state != SESSION_HANDSHAKING);
     if (session->state == SESSION_BROKEN)
-        return fail_again(session, error);
-    session->error = error;
+        return say_failure(session, error);
     while (data.len > 0) {
         int result =
             wolfSSL_write(session->ssl, data.data, (int)(data.len < INT_MAX ? data.len : INT_MAX));
 
-        if (result <= 0)
-            return fail(session, wolfSSL_get_error(session->ssl, result));
+        if (result <= 0) {
+            (void)fail(session, wolfSSL_get_error(session->ssl, result));
+            return say_failure(session, error);
+        }
         data = span_sub(data, (size_t)result, data.len);
     }
     return TLS_OK;

@@ -42,6 +42,9 @@
     !defined(HAVE_CURVE25519) || !defined(HAVE_AESGCM)
 #error "this wolfSSL lacks what HTTPS needs: TLS 1.3, SNI, ALPN, X25519, AES-GCM"
 #endif
+#if !defined(HAVE_SECRET_CALLBACK)
+#error "this wolfSSL keeps the secrets that src/tls/record.c decrypts with: -DHAVE_SECRET_CALLBACK"
+#endif
 
 enum { TRUST_FILE_BYTES_MAX = 16 << 20, KEY_BITS_MIN = 2048, ANCHORS_FIRST = 64 };
 

@@ -41,6 +41,16 @@ static int send_out(WOLFSSL *ssl, char *data, int len, void *user)
     return len;
 }
 
+static int keep_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int len, void *user)
+{
+    struct tls_server *server = user;
+
+    (void)ssl;
+    if (id == SERVER_TRAFFIC_SECRET)
+        memcpy(server->traffic_secret, secret, (size_t)len);
+    return 0;
+}
+
 void tls_server_start(struct tls_server *server, const struct tls_server_options *options)
 {
     char path[PATH_MAX];
@@ -67,6 +77,7 @@ void tls_server_start(struct tls_server *server, const struct tls_server_options
     assert_non_null(server->ssl);
     wolfSSL_SetIOReadCtx(server->ssl, server);
     wolfSSL_SetIOWriteCtx(server->ssl, server);
+    wolfSSL_set_tls13_secret_cb(server->ssl, keep_secret, server);
     assert_int_equal(
         wolfSSL_UseALPN(server->ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH), 1);
 }
@@ -113,6 +124,29 @@ void tls_server_close(struct tls_server *server)
 void tls_server_update_keys(struct tls_server *server)
 {
     assert_int_equal(wolfSSL_update_keys(server->ssl), WOLFSSL_SUCCESS);
+}
+
+void tls_server_become(const struct tls_server *server, struct record_peer *peer)
+{
+    size_t at = server->application_at;
+
+    record_peer_init(peer, (uint16_t)wolfSSL_get_current_cipher_suite(server->ssl),
+                     server->traffic_secret);
+    while (at < server->output.len) {
+        const unsigned char *header = (const unsigned char *)server->output.data + at;
+
+        at += 5 + ((size_t)header[3] << 8 | header[4]);
+        peer->sequence++;
+    }
+    assert_int_equal(at, server->output.len);
+}
+
+int tls_server_alert(const struct tls_server *server)
+{
+    WOLFSSL_ALERT_HISTORY history = {.last_rx = {.code = -1}};
+
+    wolfSSL_get_alert_history(server->ssl, &history);
+    return history.last_rx.code;
 }
 
 void tls_server_sni(const struct tls_server *server, char name[256])
@@ -163,6 +197,7 @@ enum tls_progress tls_server_shake(struct tls_server *server, struct tls_session
             break;
     }
     tls_server_take(server, client);
+    server->application_at = server->output.len;
     tls_server_accept(server);
     /* What came along with the end of the handshake stays in `piece`, so there must be nothing. */
     assert_int_equal(tls_input_left(client), 0);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "base/text.h"
+#include "tests/unit/record_peer.h"
 #include "tls/tls.h"
 
 struct WOLFSSL;
@@ -28,6 +29,8 @@ struct tls_server {
     struct text output; /* ciphertext for the client */
     size_t output_taken;
     bool accepted;
+    uint8_t traffic_secret[48]; /* TLS 1.3: of what it sends after the handshake */
+    size_t application_at;      /* where that begins in the output */
 };
 
 void tls_server_start(struct tls_server *server, const struct tls_server_options *options);
@@ -39,6 +42,11 @@ int tls_server_read(struct tls_server *server, char *data, size_t len);
 void tls_server_write(struct tls_server *server, const char *data, size_t len);
 void tls_server_close(struct tls_server *server);
 void tls_server_update_keys(struct tls_server *server);
+/* Who seals the records that follow on the server's output so far, as the server itself would; that
+ * must write nothing more then. TLS 1.3 and keys not updated. */
+void tls_server_become(const struct tls_server *server, struct record_peer *peer);
+/* The alert that came from the client last; -1: none. */
+int tls_server_alert(const struct tls_server *server);
 /* "" if the client named no host. */
 void tls_server_sni(const struct tls_server *server, char name[256]);
 
