@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What TLS costs the receiver, in memory and without sockets: tls_read() over the ciphertext of a
+ * real handshake, beside the decryption alone of records of the same size. CPU time of this thread,
+ * the least of several rounds; the difference of the two is what the record layer costs.
+ */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/chacha20_poly1305.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/unit/tls_server.h"
+
+enum {
+    RECORD_BYTES = 16384,
+    RECORDS = 4096,           /* of a round: 64 MiB */
+    PIECE_BYTES = 128 * 1024, /* what a receive brings */
+    PIECE_RECORDS = 8,
+    CHUNK_BYTES = 256 * 1024, /* what a body travels in */
+    ROUNDS = 7
+};
+
+static const double bytes = (double)RECORD_BYTES * RECORDS;
+static const char *directory;
+
+static double now_ns(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static void say(const char *what, double ns)
+{
+    printf("%-44s %6.2f GB/s  %6.3f ns/byte\n", what, bytes / ns, ns / bytes);
+}
+
+/* ---- decryption alone ---- */
+
+/* A receive's worth of records under nonces of their own, sealed over and over in place. */
+struct sealed {
+    Aes aes; /* not for ChaCha20 */
+    unsigned char key[32];
+    unsigned char header[5];
+    unsigned char records[PIECE_RECORDS][RECORD_BYTES + 16];
+};
+
+static void make_nonce(unsigned char nonce[12], size_t record)
+{
+    memset(nonce, 2, 12);
+    nonce[11] = (unsigned char)record;
+}
+
+static int open_aes(struct sealed *sealed, size_t i, unsigned char *to)
+{
+    unsigned char nonce[12];
+
+    make_nonce(nonce, i);
+    return wc_AesGcmDecrypt(&sealed->aes, to, sealed->records[i], RECORD_BYTES, nonce, 12,
+                            sealed->records[i] + RECORD_BYTES, 16, sealed->header, 5);
+}
+
+static int open_chacha(struct sealed *sealed, size_t i, unsigned char *to)
+{
+    unsigned char nonce[12];
+
+    make_nonce(nonce, i);
+    return wc_ChaCha20Poly1305_Decrypt(sealed->key, nonce, sealed->header, 5, sealed->records[i],
+                                       RECORD_BYTES, sealed->records[i] + RECORD_BYTES, to);
+}
+
+/* key_bytes: of AES; 0: ChaCha20. */
+static void measure_decryption(const char *what, unsigned key_bytes)
+{
+    struct sealed *sealed = calloc(1, sizeof(*sealed));
+    unsigned char *chunk = calloc(1, CHUNK_BYTES);
+    unsigned char nonce[12];
+    double least = 0;
+
+    if (!sealed || !chunk)
+        abort();
+    wc_AesInit(&sealed->aes, NULL, INVALID_DEVID);
+    wc_AesGcmSetKey(&sealed->aes, sealed->key, key_bytes > 0 ? key_bytes : 16);
+    for (size_t i = 0; i < PIECE_RECORDS; i++) {
+        unsigned char *record = sealed->records[i];
+
+        make_nonce(nonce, i);
+        if (key_bytes > 0)
+            wc_AesGcmEncrypt(&sealed->aes, record, record, RECORD_BYTES, nonce, 12,
+                             record + RECORD_BYTES, 16, sealed->header, 5);
+        else
+            wc_ChaCha20Poly1305_Encrypt(sealed->key, nonce, sealed->header, 5, record, RECORD_BYTES,
+                                        record, record + RECORD_BYTES);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        double begin = now_ns();
+        double ns;
+
+        for (size_t i = 0; i < RECORDS; i++) {
+            unsigned char *to = chunk + i % (CHUNK_BYTES / RECORD_BYTES) * RECORD_BYTES;
+            size_t record = i % PIECE_RECORDS;
+
+            if ((key_bytes > 0 ? open_aes : open_chacha)(sealed, record, to) != 0)
+                abort();
+        }
+        ns = now_ns() - begin;
+        least = round == 0 || ns < least ? ns : least;
+    }
+    say(what, least);
+    wc_AesFree(&sealed->aes);
+    free(sealed);
+    free(chunk);
+}
+
+/* ---- sessions ---- */
+
+/* All of the server's output, as if received piece by piece into one buffer. */
+static double read_all(struct tls_server *server, struct tls_session *client, char *chunk)
+{
+    static char piece[PIECE_BYTES];
+    struct haul_error error;
+    size_t len = 0, read = 0, got;
+    double ns = 0;
+
+    while (tls_server_give(server, client, PIECE_BYTES, piece) > 0) {
+        enum tls_progress progress;
+        double begin = now_ns();
+
+        while ((progress = tls_read(client, chunk + len, CHUNK_BYTES - len, &got, &error)) ==
+               TLS_OK) {
+            read += got;
+            len += got;
+            if (len == CHUNK_BYTES)
+                len = 0;
+        }
+        ns += now_ns() - begin;
+        if (progress != TLS_WANT_INPUT)
+            abort();
+    }
+    if (read != (size_t)bytes)
+        abort();
+    return ns;
+}
+
+static void measure_session(const char *what, bool tls12, const char *ciphers)
+{
+    struct tls_server server;
+    struct tls_server_options options = {
+        .directory = directory, .certificate = "ecdsa", .ciphers = ciphers, .tls12 = tls12};
+    struct tls_trust_options trust_options = {.check = false};
+    struct haul_error error;
+    struct tls_trust *trust = tls_trust_create(&trust_options, &error);
+    struct tls_session *client = tls_session_create(trust, SPAN("localhost"), &error);
+    char *chunk = malloc(CHUNK_BYTES);
+    char *plain = calloc(1, RECORD_BYTES);
+    double least = 0;
+
+    if (!chunk || !plain || !client)
+        abort();
+    memset(chunk, 0, CHUNK_BYTES);
+    tls_server_start(&server, &options);
+    if (tls_server_shake(&server, client, 1 << 20, &error) != TLS_OK)
+        abort();
+    for (int i = 0; i < ROUNDS; i++) {
+        double ns;
+
+        if (server.output_taken == server.output.len) { /* not so with the first tickets */
+            text_clear(&server.output);
+            server.output_taken = 0;
+        }
+        for (int record = 0; record < RECORDS; record++)
+            tls_server_write(&server, plain, RECORD_BYTES);
+        ns = read_all(&server, client, chunk);
+        least = i == 0 || ns < least ? ns : least;
+    }
+    say(what, least);
+    tls_session_destroy(client);
+    tls_trust_destroy(trust);
+    tls_server_stop(&server);
+    free(chunk);
+    free(plain);
+}
+
+int main(int argc, char **argv)
+{
+    directory = tls_server_certificates(argc, argv);
+    measure_decryption("AES-128-GCM alone", 16);
+    measure_session("TLS 1.3 AES-128-GCM, tls_read", false, "TLS13-AES128-GCM-SHA256");
+    measure_session("TLS 1.2 AES-128-GCM, tls_read", true, "ECDHE-ECDSA-AES128-GCM-SHA256");
+    measure_decryption("AES-256-GCM alone", 32);
+    measure_session("TLS 1.3 AES-256-GCM, tls_read", false, "TLS13-AES256-GCM-SHA384");
+    measure_decryption("ChaCha20-Poly1305 alone", 0);
+    measure_session("TLS 1.3 ChaCha20-Poly1305, tls_read", false, "TLS13-CHACHA20-POLY1305-SHA256");
+    return 0;
+}
