@@ -158,7 +158,7 @@ static void measure_session(const char *what, bool tls12, const char *ciphers)
     struct tls_trust_options trust_options = {.check = false};
     struct haul_error error;
     struct tls_trust *trust = tls_trust_create(&trust_options, &error);
-    struct tls_session *client = tls_session_create(trust, SPAN("localhost"), &error);
+    struct tls_session *client = tls_session_create(trust, SPAN("localhost"), 443, NOW_S, &error);
     char *chunk = malloc(CHUNK_BYTES);
     char *plain = calloc(1, RECORD_BYTES);
     double least = 0;

@@ -2,6 +2,8 @@
 /*
  * connect: CONNECT_IDLE --> [CONNECT_TRUST -->] CONNECT_DIALLING --> [CONNECT_HANDSHAKE -->]
  * CONNECT_IDLE with `done` called; connect_cancel() leads back to CONNECT_IDLE from each.
+ * A handshake that fails after a ticket was offered leads back to CONNECT_DIALLING, once, for one
+ * without.
  *
  * Idle connections have no request under way in the kernel: that one was closed by its peer is
  * found when it is taken, by a look at the socket, or when the exchange on it fails before any
@@ -169,6 +171,8 @@ void connector_give(struct connector *connector, struct connection *connection)
 
 /* --- connecting ------------------------------------------------------------------------------ */
 
+static void connect_dial(struct connect *connect);
+
 /* `done` may start or end the connect's object: nothing is touched after it. */
 static void connect_end(struct connect *connect, struct connection *connection,
                         const struct haul_error *error)
@@ -188,6 +192,19 @@ static void connect_established(struct connect *connect)
     connect_end(connect, connect->connection, &fine);
 }
 
+/* A server may trip over a ticket of its own: then it is asked as if there had never been one. */
+static bool resumption_failed(struct connect *connect, const struct haul_error *error)
+{
+    if (connect->resumption != RESUMPTION_TRIED ||
+        (error->status != HAUL_TLS && error->status != HAUL_NETWORK))
+        return false;
+    connect->resumption = RESUMPTION_FAILED;
+    timer_stop(&connect->timer);
+    log_write(connect->connector->log, HAUL_LOG_INFO, "%.*s: the session can't be resumed (%s)",
+              SPAN_ARG(url_origin(connect->url)), error->text);
+    return true;
+}
+
 static void handshake_done(void *context, const struct haul_error *error)
 {
     struct connect *connect = context;
@@ -195,7 +212,11 @@ static void handshake_done(void *context, const struct haul_error *error)
 
     if (error->status != HAUL_OK) {
         connection_close(connect->connection);
-        connect_end(connect, NULL, error);
+        connect->connection = NULL;
+        if (resumption_failed(connect, error))
+            connect_dial(connect);
+        else
+            connect_end(connect, NULL, error);
         return;
     }
     if (log_wants(connect->connector->log, HAUL_LOG_DEBUG)) {
@@ -229,7 +250,8 @@ static void make_connection(struct connect *connect, int fd, struct haul_error *
 
     error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     if (copy && connect->url->secure)
-        tls = tls_session_create(connector->trust, connect->url->host, error);
+        tls = tls_session_create(connector->trust, connect->url->host, connect->url->port,
+                                 ring_wall_s(connector->ring), error);
     if (copy && (tls || !connect->url->secure))
         connection = connection_create(connector->ring, connector->ciphers, fd, tls,
                                        &handshake_user, connect);
@@ -239,6 +261,8 @@ static void make_connection(struct connect *connect, int fd, struct haul_error *
         ring_close(connector->ring, fd);
         return;
     }
+    if (tls && connect->resumption == RESUMPTION_ALLOWED && tls_resume(tls))
+        connect->resumption = RESUMPTION_TRIED;
     connection->origin = copy;
     connect->connection = connection;
     error->status = HAUL_OK;
@@ -340,6 +364,7 @@ void connect_start(struct connector *connector, struct connect *connect, const s
     CHECK(connect->state == CONNECT_IDLE);
     connect->connector = connector;
     connect->url = url;
+    connect->resumption = RESUMPTION_ALLOWED;
     if (!url->secure || connector->trust_state == TRUST_READY) {
         connect_dial(connect);
         return;

@@ -29,6 +29,12 @@ enum connect_state {
     CONNECT_HANDSHAKE, /* connection, timer */
 };
 
+enum connect_resumption {
+    RESUMPTION_ALLOWED, /* if there is a ticket */
+    RESUMPTION_TRIED,   /* the handshake offers one */
+    RESUMPTION_FAILED   /* nothing but a full handshake any more */
+};
+
 /* Stands in the object that wants a connection, which stays until `done` or connect_cancel(). */
 struct connect {
     /* From the loop: a connection that is the caller's to set a user on, or NULL and *error. */
@@ -40,6 +46,7 @@ struct connect {
     struct list node;
     struct dial *dial;
     struct connection *connection;
+    enum connect_resumption resumption;
     struct timer timer;
 };
 

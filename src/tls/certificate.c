@@ -20,6 +20,7 @@
  */
 #include <arpa/inet.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "tls/internal.h"
@@ -570,6 +571,23 @@ bool certificate_permits(const struct certificate *authority, const struct certi
 }
 
 /* ---- for people ---- */
+
+int64_t certificate_ends_s(const struct certificate *certificate)
+{
+    struct tm time = {0};
+    char digits[16] = {0};
+    struct span ends = certificate->not_after;
+    size_t century = ends.len == 13 ? 2 : 0;
+    const char *end;
+
+    if (century + ends.len != 15)
+        return 0;
+    if (century > 0) /* RFC 5280 4.1.2.5.1 */
+        memcpy(digits, ends.data[0] >= '5' ? "19" : "20", century);
+    memcpy(digits + century, ends.data, ends.len);
+    end = strptime(digits, "%Y%m%d%H%M%SZ", &time);
+    return end && !*end ? timegm(&time) : 0;
+}
 
 void certificate_add_date(struct text *text, struct span time)
 {

@@ -9,6 +9,7 @@
 
 #include "base/span.h"
 #include "base/text.h"
+#include "tls/tickets.h"
 #include "tls/tls.h"
 
 enum {
@@ -57,6 +58,8 @@ bool certificate_is_self_issued(const struct certificate *certificate);
 const char *certificate_weakness(const struct certificate *certificate);
 /* Whether its key usages are those of a server. */
 bool certificate_may_serve(const struct certificate *certificate);
+/* When it expires; 0 if it does not say so in a way that can be read. */
+int64_t certificate_ends_s(const struct certificate *certificate);
 /* Why it can't vouch for a server, for the end of a sentence; NULL: it can. Static. */
 const char *certificate_not_issuer(const struct certificate *certificate);
 /* Whether the authority's name constraints let all names of a peer's certificate pass. */
@@ -81,9 +84,10 @@ struct tls_trust {
     struct WOLFSSL_CTX *context;
     bool check;
     struct tls_anchor *anchors;
-    size_t loaded;   /* anchors; duplicates count */
-    size_t room;     /* for anchors */
-    size_t unusable; /* certificates that wolfSSL does not take, or that we can't read */
+    size_t loaded;          /* anchors; duplicates count */
+    size_t room;            /* for anchors */
+    size_t unusable;        /* certificates that wolfSSL does not take, or that we can't read */
+    struct tickets tickets; /* of peers that this trust has accepted */
 };
 
 /*

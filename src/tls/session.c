@@ -15,8 +15,9 @@
  *       |                           |                                    |
  *       +---------------------------+------------------------------------+--> BROKEN
  *
- * Invariants: OPEN is reached only with `verified`, or with a trust that does not check; whatever
- * fails on the way there, or never happens, refuses the peer. Input that is left when the session
+ * Invariants: OPEN is reached only with `verified`, with a session resumed whose ticket came from a
+ * peer that was, or with a trust that does not check; whatever fails on the way there, or never
+ * happens, refuses the peer. Input that is left when the session
  * ends is forgotten. BROKEN: `failure` says why, as often as it is asked.
  */
 #include <wolfssl/options.h>
@@ -62,6 +63,10 @@ struct tls_session {
     struct text output;
     size_t output_taken; /* of its bytes */
     struct tls_peer peer;
+    uint16_t port;
+    bool ticket_offered;   /* and none of it is left with the trust */
+    int64_t now_s;         /* when it was created, by the calendar */
+    int64_t tickets_end_s; /* what the peer gives may be used before */
 };
 
 /* ---- what wolfSSL calls ---- */
@@ -149,8 +154,23 @@ static void say_wrong_host(struct text *text, const struct certificate *certific
     text_printf(text, ", not for %s%s", peer->ip_bytes > 0 ? "IP address " : "", peer->host);
 }
 
+/* Whoever resumes a session is not asked for a chain: so it ends with the first of its parts. */
+static void limit_tickets(struct tls_session *session, const struct span *chain, size_t count)
+{
+    session->tickets_end_s = session->now_s + TICKET_AGE_MAX_S;
+    for (size_t i = 0; i < count; i++) {
+        struct certificate certificate;
+        int64_t ends_s = 0;
+
+        if (certificate_parse(&certificate, chain[i]))
+            ends_s = certificate_ends_s(&certificate);
+        if (ends_s < session->tickets_end_s)
+            session->tickets_end_s = ends_s;
+    }
+}
+
 /* The last word, on a chain that wolfSSL found good. */
-static bool is_peer(const struct tls_session *session, const struct certificate *certificate,
+static bool is_peer(struct tls_session *session, const struct certificate *certificate,
                     const WOLFSSL_X509_STORE_CTX *store, struct text *text)
 {
     struct span chain[TLS_CHAIN_MAX];
@@ -168,7 +188,10 @@ static bool is_peer(const struct tls_session *session, const struct certificate 
         text_printf(text, "%s sends too many certificates", session->peer.host);
         return false;
     }
-    return tls_trust_takes(session->trust, chain, count, &session->peer, text);
+    if (!tls_trust_takes(session->trust, chain, count, &session->peer, text))
+        return false;
+    limit_tickets(session, chain, count);
+    return true;
 }
 
 /*
@@ -336,14 +359,16 @@ static bool set_up_session(struct tls_session *session)
     return !session->trust->check || wolfSSL_check_domain_name(ssl, peer->host) == WOLFSSL_SUCCESS;
 }
 
-struct tls_session *tls_session_create(struct tls_trust *trust, struct span host,
-                                       struct haul_error *error)
+struct tls_session *tls_session_create(struct tls_trust *trust, struct span host, uint16_t port,
+                                       int64_t now_s, struct haul_error *error)
 {
     struct tls_session *session = alloc_zeroed(sizeof(*session));
 
     if (!session)
         goto no_memory;
     session->trust = trust;
+    session->port = port;
+    session->now_s = now_s;
     if (!tls_peer_init(&session->peer, host)) {
         error_set(error, HAUL_TLS, 0, "TLS can't be spoken to a host of the name %.*s",
                   SPAN_ARG(host));
@@ -374,6 +399,44 @@ void tls_session_destroy(struct tls_session *session)
     text_free(&session->output);
     explicit_bzero(session->traffic_secret, sizeof(session->traffic_secret));
     free(session);
+}
+
+bool tls_resume(struct tls_session *session)
+{
+    struct ticket ticket = tickets_take(&session->trust->tickets, span_of(session->peer.host),
+                                        session->port, session->now_s);
+
+    CHECK(session->state == SESSION_HANDSHAKING && !session->ticket_offered);
+    if (!ticket.session)
+        return false;
+    session->ticket_offered = wolfSSL_set_session(session->ssl, ticket.session) == WOLFSSL_SUCCESS;
+    session->tickets_end_s = ticket.chain_ends_s;
+    ticket_drop(&ticket);
+    return session->ticket_offered;
+}
+
+static bool is_resumed(const struct tls_session *session)
+{
+    return session->ticket_offered && wolfSSL_session_reused(session->ssl);
+}
+
+/* wolfSSL has taken in what the peer sent: a NewSessionTicket (RFC 8446 4.6.1). */
+static void keep_ticket(struct tls_session *session, struct span message)
+{
+    const uint8_t *lifetime = (const uint8_t *)message.data + 4;
+    WOLFSSL_SESSION *own = wolfSSL_get1_session(session->ssl);
+    struct ticket ticket = {
+        .session = wolfSSL_SESSION_dup(own), /* the next ticket is written into the same one */
+        .ends_s = session->now_s +
+                  ((int64_t)lifetime[0] << 24 | lifetime[1] << 16 | lifetime[2] << 8 | lifetime[3]),
+        .chain_ends_s = session->tickets_end_s};
+
+    wolfSSL_SESSION_free(own);
+    if (ticket.ends_s > ticket.chain_ends_s)
+        ticket.ends_s = ticket.chain_ends_s;
+    if (ticket.session)
+        tickets_put(&session->trust->tickets, span_of(session->peer.host), session->port, ticket,
+                    session->now_s);
 }
 
 /*
@@ -420,12 +483,20 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
         return say_failure(session, error);
     }
     session->refused = false;
-    if (session->trust->check && !session->verified) {
+    /* What wolfSSL checks of TLS 1.2 depends on whether it thinks that a session is resumed. */
+    if (session->ticket_offered && wolfSSL_version(session->ssl) != TLS1_3_VERSION) {
+        session->state = SESSION_BROKEN;
+        error_set(&session->failure, HAUL_TLS, 0, "%s speaks TLS 1.3 no more", session->peer.host);
+        return say_failure(session, error);
+    }
+    if (session->trust->check && !session->verified && !is_resumed(session)) {
         session->state = SESSION_BROKEN;
         error_set(&session->failure, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
                   session->peer.host);
         return say_failure(session, error);
     }
+    if (!session->trust->check && !is_resumed(session))
+        session->tickets_end_s = session->now_s + TICKET_AGE_MAX_S;
     if (!take_over(session)) {
         (void)fail(session, MEMORY_E);
         return say_failure(session, error);
@@ -492,7 +563,11 @@ static enum tls_progress pass_message(struct tls_session *session)
         reason = FATAL_ERROR; /* RFC 8446 6: whatever level it claims to be of */
     if (reason == WOLFSSL_ERROR_ZERO_RETURN)
         return peer_closed(session);
-    return reason == WOLFSSL_ERROR_WANT_READ ? TLS_OK : fail(session, reason);
+    if (reason != WOLFSSL_ERROR_WANT_READ)
+        return fail(session, reason);
+    if (type == RECORD_HANDSHAKE && message.data[0] == RECORD_NEW_SESSION_TICKET)
+        keep_ticket(session, message);
+    return TLS_OK;
 }
 
 /*
@@ -684,6 +759,7 @@ void tls_output_taken(struct tls_session *session, size_t len)
 
 void tls_describe(const struct tls_session *session, char *text, size_t len)
 {
-    snprintf(text, len, "%s %s", wolfSSL_get_version(session->ssl),
-             wolfSSL_CIPHER_get_name(wolfSSL_get_current_cipher(session->ssl)));
+    snprintf(text, len, "%s %s%s", wolfSSL_get_version(session->ssl),
+             wolfSSL_CIPHER_get_name(wolfSSL_get_current_cipher(session->ssl)),
+             is_resumed(session) ? ", resumed" : "");
 }

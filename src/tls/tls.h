@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/span.h"
 #include "base/status.h"
@@ -16,9 +17,16 @@
 /* What certificates are checked against, and the settings that sessions share. */
 struct tls_trust;
 
+enum tls_ciphers {
+    TLS_CIPHERS_FASTEST_FIRST, /* AES-GCM where the CPU has AES, else ChaCha20-Poly1305 */
+    TLS_CIPHERS_AES_FIRST,
+    TLS_CIPHERS_CHACHA20_FIRST
+};
+
 struct tls_trust_options {
     const char *ca_certificate; /* PEM file; NULL: SSL_CERT_FILE, SSL_CERT_DIR, then the system's */
     bool check;                 /* false: any certificate does */
+    enum tls_ciphers ciphers;
 };
 
 /* Reads and parses files: slow, to be called on a helper thread. NULL: *error says which file.
@@ -36,9 +44,12 @@ enum tls_progress {
     TLS_BAD         /* *error says why; the session is of no further use */
 };
 
-/* host: a name or an IP literal without brackets. NULL: *error. */
-struct tls_session *tls_session_create(struct tls_trust *trust, struct span host,
-                                       struct haul_error *error);
+/* host: a name or an IP literal without brackets. now_s: by the calendar. NULL: *error. */
+struct tls_session *tls_session_create(struct tls_trust *trust, struct span host, uint16_t port,
+                                       int64_t now_s, struct haul_error *error);
+/* Before the first tls_handshake(): offers to resume an earlier session with this host and port.
+ * False: there is none. If the handshake then fails, another one without this may succeed. */
+bool tls_resume(struct tls_session *session);
 void tls_session_destroy(struct tls_session *session); /* NULL is allowed */
 /* TLS_OK: done, and the peer is who it should be. */
 enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *error);
@@ -64,7 +75,7 @@ void tls_close(struct tls_session *session);
  * read (alerts, KeyUpdate), write and close add to it. */
 struct span tls_output(const struct tls_session *session);
 void tls_output_taken(struct tls_session *session, size_t len);
-/* "TLSv1.3 TLS_AES_128_GCM_SHA256", for the log; static. */
+/* "TLSv1.3 TLS_AES_128_GCM_SHA256, resumed", for the log. */
 void tls_describe(const struct tls_session *session, char *text, size_t len);
 
 /* "5.7.2"; and whether AES uses the CPU's instructions, in this build on this CPU. */

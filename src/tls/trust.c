@@ -67,7 +67,8 @@ static const char *const system_bundles[] = {
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
 #define SUITES_CHACHA                                                                              \
     "TLS13-CHACHA20-POLY1305-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define SUITES_DHE "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305"
+#define SUITES_DHE_AES    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
+#define SUITES_DHE_CHACHA "DHE-RSA-CHACHA20-POLY1305"
 
 const char *tls_library_version(void)
 {
@@ -446,11 +447,12 @@ bool tls_trust_takes(const struct tls_trust *trust, const struct span *chain, si
 
 /* ---- the context ---- */
 
-static bool set_up_context(struct tls_trust *trust)
+static bool set_up_context(struct tls_trust *trust, bool aes_first)
 {
     WOLFSSL_CTX *context = trust->context;
-    const char *suites = tls_aes_accelerated() ? SUITES_AES ":" SUITES_CHACHA ":" SUITES_DHE
-                                               : SUITES_CHACHA ":" SUITES_AES ":" SUITES_DHE;
+    const char *suites =
+        aes_first ? SUITES_AES ":" SUITES_CHACHA ":" SUITES_DHE_AES ":" SUITES_DHE_CHACHA
+                  : SUITES_CHACHA ":" SUITES_AES ":" SUITES_DHE_CHACHA ":" SUITES_DHE_AES;
     /* The first one's key share goes into the ClientHello. */
     int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1,
                     WOLFSSL_ECC_SECP521R1};
@@ -461,7 +463,8 @@ static bool set_up_context(struct tls_trust *trust)
         wolfSSL_CTX_SetMinRsaKey_Sz(context, KEY_BITS_MIN) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinDhKey_Sz(context, KEY_BITS_MIN) != WOLFSSL_SUCCESS)
         return false;
-    /* Sessions are not resumed: wolfSSL's cache would be one of the whole process, with locks. */
+    /* Tickets are kept in the trust: wolfSSL's cache would be one of the whole process, with locks,
+     * and does not know by which rules a peer was accepted. */
     wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
     wolfSSL_CTX_set_group_messages(context); /* a flight at once, not a send for each message */
     wolfSSL_CTX_set_verify(context, trust->check ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE,
@@ -486,6 +489,7 @@ struct tls_trust *tls_trust_create(const struct tls_trust_options *options,
     if (!trust)
         goto no_memory;
     trust->check = options->check;
+    tickets_init(&trust->tickets);
     /* wolfSSL counts these under a lock of its own. */
     if (wolfSSL_Init() != WOLFSSL_SUCCESS) {
         error_set(error, HAUL_FAILED, 0, "wolfSSL can't be started");
@@ -496,7 +500,9 @@ struct tls_trust *tls_trust_create(const struct tls_trust_options *options,
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the TLS settings");
         goto no_context;
     }
-    if (!set_up_context(trust)) {
+    if (!set_up_context(
+            trust, options->ciphers == TLS_CIPHERS_AES_FIRST ||
+                       (options->ciphers == TLS_CIPHERS_FASTEST_FIRST && tls_aes_accelerated()))) {
         error_set(error, HAUL_FAILED, 0, "this wolfSSL (%s) lacks ciphers that haul needs",
                   tls_library_version());
         goto no_trust;
@@ -522,6 +528,7 @@ void tls_trust_destroy(struct tls_trust *trust)
 {
     if (!trust)
         return;
+    tickets_free(&trust->tickets);
     forget_anchors(trust);
     wolfSSL_CTX_free(trust->context);
     wolfSSL_Cleanup();

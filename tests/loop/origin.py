@@ -218,20 +218,22 @@ class Origin:
         self.changed = threading.Condition()
         self._sockets = set()
         self._threads = set()
-        self._context = self._tls_context(tls, tls_versions) if tls else None
+        self._context = None
+        if tls:
+            self.change_tls(tls, tls_versions)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._listener = socket.create_server((address, port), family=family, backlog=1024)
         self.port = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
 
-    @staticmethod
-    def _tls_context(tls, versions):
+    def change_tls(self, tls, versions=None):
+        """As if another server took this one's place: its tickets are unknown from now on."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*tls)
         context.set_alpn_protocols(["http/1.1"])
         if versions:
             context.minimum_version, context.maximum_version = versions
-        return context
+        self._context = context
 
     def url(self, path="/", host=None):
         host = host or self.address

@@ -303,3 +303,69 @@ def test_many_tickets_and_a_late_answer(certificates, target):
         run_good("-x", 1, "-d", target, f"--ca-certificate={certificates / 'ca.crt'}", *urls)
         assert origin.connections == 1
     check_files(target, {str(i): f"/n/{i}".encode() for i in range(30)})
+
+
+# Sessions resumed.
+
+
+def fetch_pages(certificates, target, port, names, *arguments):
+    """One after the other, each on a connection of its own: the server says on each page how it came about."""
+    run_good("-m", 1, "-j", 1, "-d", target, f"--ca-certificate={certificates / 'ca.crt'}", *arguments,
+             *(f"https://localhost:{port}/{name}" for name in names))
+    return ["Reused, TLSv1.3" in (target / name).read_text() for name in names]
+
+
+def test_sessions_are_resumed(certificates, target):
+    with openssl_server(certificates, "ecdsa", "-tls1_3") as port:
+        assert fetch_pages(certificates, target, port, "abcde") == [False, True, True, True, True]
+
+
+def test_server_without_tickets_gets_full_handshakes(certificates, target):
+    with openssl_server(certificates, "ecdsa", "-tls1_3", "-num_tickets", "0") as port:
+        assert fetch_pages(certificates, target, port, "abc") == [False, False, False]
+
+
+def test_sessions_of_tls12_are_not_resumed(certificates, target):
+    with openssl_server(certificates, "ecdsa", "-tls1_2") as port:
+        assert fetch_pages(certificates, target, port, "abc") == [False, False, False]
+
+
+@contextlib.contextmanager
+def replaced_origin(certificates, **other):
+    """Becomes another server once it has answered, and given tickets to, the first connection. Gives it and the option
+    to trust it."""
+    with Origin(tls=key_pair(certificates)) as origin:
+
+        @origin.on("/replaced")
+        def replaced(exchange):
+            if other:
+                origin.change_tls(**other)
+            return Response(200, [("Connection", "close")], b"one")
+
+        yield origin, f"--ca-certificate={certificates / 'ca.crt'}"
+
+
+def test_server_that_took_the_place_of_a_good_one_is_checked(certificates, target):
+    """The ticket of the one does not speak for the other."""
+    bad = (certificates / "unknown.crt", certificates / "unknown.key")
+    with replaced_origin(certificates, tls=bad) as (origin, trust):
+        ended = run("-j", 1, "-d", target, trust, origin.url("/replaced"), origin.url("/bytes/5"))
+        assert origin.connections == 2
+    assert ended.status == 1
+    assert "is not trusted" in ended.stderr
+    check_files(target, {"replaced": b"one"})
+
+
+def test_server_that_speaks_tls13_no_more(certificates, target):
+    with replaced_origin(certificates, tls=key_pair(certificates), versions=VERSIONS["1.2"]) as (origin, trust):
+        run_good("-m", 1, "-j", 1, "-d", target, trust, origin.url("/replaced"), origin.url("/bytes/5"))
+        assert origin.connections == 3  # with a ticket in vain, without
+    check_files(target, {"replaced": b"one", "5": body_bytes(5)})
+
+
+def test_server_that_trips_over_a_ticket(certificates, target):
+    with replaced_origin(certificates) as (origin, trust):
+        origin.on_accept = lambda sock: sock.close() if origin.connections == 2 else None
+        run_good("-m", 1, "-j", 1, "-d", target, trust, origin.url("/replaced"), origin.url("/bytes/5"))
+        assert origin.connections == 3
+    check_files(target, {"replaced": b"one", "5": body_bytes(5)})

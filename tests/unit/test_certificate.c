@@ -46,7 +46,7 @@ static enum tls_progress meet_with(struct tls_trust *trust, const char *certific
 
     *error = (struct haul_error){0};
     tls_server_start(&server, &options);
-    client = tls_session_create(trust, span_of(host), error);
+    client = tls_session_create(trust, span_of(host), 443, NOW_S, error);
     assert_non_null(client);
     progress = tls_server_shake(&server, client, 1 << 16, error);
     tls_session_destroy(client);
@@ -298,7 +298,7 @@ static void test_chain_of_another(void **state)
 
     (void)state;
     tls_server_start(&server, &options);
-    client = tls_session_create(trust, SPAN("localhost"), &error);
+    client = tls_session_create(trust, SPAN("localhost"), 443, NOW_S, &error);
     assert_non_null(client);
     assert_int_equal(tls_handshake(client, &error), TLS_WANT_INPUT);
     tls_server_take(&server, client);
@@ -745,9 +745,34 @@ static void test_reader_damage(void **state)
     free(copy);
 }
 
+static void test_end_of_certificates(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ends;
+    } times[] = {
+        {"700101000001Z", 1},
+        {"491231235959Z", 2524607999},
+        {"20500101000000Z", 2524608000},
+        {"99991231235959Z", 253402300799},
+        {"260230999999Z", 0},
+        {"2601020304050", 0},
+        {"abcdefghijklZ", 0},
+        {"260102030405+0000", 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        struct certificate certificate = {.not_after = span_of(times[i].text)};
+
+        assert_int_equal(certificate_ends_s(&certificate), times[i].ends);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_end_of_certificates),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_wildcards),

@@ -51,10 +51,22 @@ static int keep_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int le
     return 0;
 }
 
+static void begin_session(struct tls_server *server)
+{
+    char alpn[] = "http/1.1";
+
+    server->ssl = wolfSSL_new(server->context);
+    assert_non_null(server->ssl);
+    wolfSSL_SetIOReadCtx(server->ssl, server);
+    wolfSSL_SetIOWriteCtx(server->ssl, server);
+    wolfSSL_set_tls13_secret_cb(server->ssl, keep_secret, server);
+    assert_int_equal(
+        wolfSSL_UseALPN(server->ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH), 1);
+}
+
 void tls_server_start(struct tls_server *server, const struct tls_server_options *options)
 {
     char path[PATH_MAX];
-    char alpn[] = "http/1.1";
     int p256 = WOLFSSL_ECC_SECP256R1;
 
     *server = (struct tls_server){0};
@@ -71,15 +83,11 @@ void tls_server_start(struct tls_server *server, const struct tls_server_options
         assert_int_equal(wolfSSL_CTX_set_cipher_list(server->context, options->ciphers), 1);
     if (options->wants_p256)
         assert_int_equal(wolfSSL_CTX_set_groups(server->context, &p256, 1), 1);
+    /* Almost as long as its keys live: what ends earlier does so by the client's rules. */
+    assert_int_equal(wolfSSL_CTX_set_TicketHint(server->context, 3500), 1);
     wolfSSL_CTX_SetIORecv(server->context, receive);
     wolfSSL_CTX_SetIOSend(server->context, send_out);
-    server->ssl = wolfSSL_new(server->context);
-    assert_non_null(server->ssl);
-    wolfSSL_SetIOReadCtx(server->ssl, server);
-    wolfSSL_SetIOWriteCtx(server->ssl, server);
-    wolfSSL_set_tls13_secret_cb(server->ssl, keep_secret, server);
-    assert_int_equal(
-        wolfSSL_UseALPN(server->ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH), 1);
+    begin_session(server);
 }
 
 void tls_server_stop(struct tls_server *server)
@@ -89,6 +97,17 @@ void tls_server_stop(struct tls_server *server)
     wolfSSL_Cleanup();
     text_free(&server->input);
     text_free(&server->output);
+}
+
+void tls_server_again(struct tls_server *server)
+{
+    struct WOLFSSL_CTX *context = server->context;
+
+    wolfSSL_free(server->ssl);
+    text_free(&server->input);
+    text_free(&server->output);
+    *server = (struct tls_server){.context = context};
+    begin_session(server);
 }
 
 bool tls_server_accept(struct tls_server *server)

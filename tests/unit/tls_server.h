@@ -10,6 +10,9 @@
 #include "tests/unit/record_peer.h"
 #include "tls/tls.h"
 
+/* For sessions; any time will do that stands still. */
+#define NOW_S INT64_C(1790000000)
+
 struct WOLFSSL;
 struct WOLFSSL_CTX;
 
@@ -35,6 +38,8 @@ struct tls_server {
 
 void tls_server_start(struct tls_server *server, const struct tls_server_options *options);
 void tls_server_stop(struct tls_server *server);
+/* The same server, with the keys of its tickets, for another connection. */
+void tls_server_again(struct tls_server *server);
 /* Goes on with the handshake as far as the input allows. False: it failed. */
 bool tls_server_accept(struct tls_server *server);
 /* Plaintext; 0: nothing there, -1: close_notify or trouble. */
