@@ -61,15 +61,19 @@ static void body(struct exchange *exchange, struct chunk *chunk, size_t from, si
                  uint64_t offset)
 {
     CHECK(exchange == &f.exchange && len > 0 && from + len <= chunk->size);
-    CHECK(offset == f.body.len && f.lent_count < EXCHANGE_CHUNKS_MAX);
+    CHECK(offset == f.body_bytes && f.lent_count < EXCHANGE_CHUNKS_MAX);
     f.bodies++;
     f.last_size = chunk->size;
     f.last_len = len;
+    if (chunk->size > f.largest_size)
+        f.largest_size = chunk->size;
     if (f.aligned && ((uintptr_t)chunk->data + from - f.base_bytes - offset) % 4096 != 0) {
         CHECK(offset == 0); /* the first one only, with which the head came */
         f.misaligned++;
     }
-    text_add(&f.body, span_make(chunk->data + from, len));
+    f.body_bytes += len;
+    if (!f.forget)
+        text_add(&f.body, span_make(chunk->data + from, len));
     f.lent[f.lent_count++] = chunk;
     act(f.at_body);
 }
@@ -126,6 +130,8 @@ void start_to(bool to_head)
     struct connection *connection = f.connection;
 
     f.connection = NULL;
+    f.body_bytes = 0;
+    text_clear(&f.body);
     f.starting = true;
     ring_read_clock(f.ring);
     exchange_start(&f.exchange, connection, SPAN(REQUEST), to_head);

@@ -44,9 +44,12 @@ struct exchange_fixture {
     unsigned heads;
     unsigned bodies;
     unsigned endings;
+    bool forget; /* the body is only counted */
+    uint64_t body_bytes;
     struct text body;
     size_t last_size; /* of the chunk that was lent last */
     size_t last_len;
+    size_t largest_size;
     unsigned misaligned; /* chunks that were not as asked for */
     struct chunk *lent[EXCHANGE_CHUNKS_MAX];
     size_t lent_count;

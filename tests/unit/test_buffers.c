@@ -297,7 +297,7 @@ static void test_random(void **state)
             pile_give(&pile, buffers);
         }
         assert_int_equal(buffers_out(buffers), pile.count);
-        assert_int_equal(buffers_scarce(buffers), pile.bytes * 2 > RANDOM_REGIONS * LARGEST);
+        assert_int_equal(buffers_scarce(buffers), pile.bytes > RANDOM_REGIONS * LARGEST / 4 * 3);
     }
     pile_give_all(&pile, buffers);
     assert_whole(buffers, RANDOM_REGIONS);
@@ -378,17 +378,16 @@ static void test_open(void **state)
 static void test_scarce(void **state)
 {
     struct buffers *buffers = buffers_create(BUDGET, NULL, 1);
-    struct chunk *large, *small;
+    struct pile pile = {0};
 
     (void)state;
-    assert_false(buffers_scarce(buffers));
-    large = buffers_take(buffers, NULL, LARGEST);
-    assert_false(buffers_scarce(buffers)); /* half of it is not more than half */
-    small = buffers_take(buffers, NULL, UNIT);
-    assert_true(buffers_scarce(buffers));
-    buffers_give(buffers, large);
-    assert_false(buffers_scarce(buffers));
-    buffers_give(buffers, small);
+    while (pile_take(&pile, buffers, NULL, UNIT)) /* three quarters are not more than that */
+        assert_int_equal(buffers_scarce(buffers), pile.bytes > BUDGET / 4 * 3);
+    assert_int_equal(pile.bytes, BUDGET);
+    while (pile.count > 0) {
+        pile_give(&pile, buffers);
+        assert_int_equal(buffers_scarce(buffers), pile.bytes > BUDGET / 4 * 3);
+    }
     buffers_destroy(buffers);
 }
 
@@ -518,7 +517,7 @@ static void test_more_hosts_than_units(void **state)
     buffers_destroy(buffers);
 }
 
-/* What a host may have is dealt out among its connections, four chunks to each. */
+/* What a host may have is dealt out among its connections, eight chunks to each. */
 static void test_fair_sizes(void **state)
 {
     static const struct {
@@ -528,15 +527,16 @@ static void test_fair_sizes(void **state)
         size_t size_of_two; /* the same while another host is there */
     } rows[] = {
         {1, LARGEST, LARGEST, LARGEST},
-        {8, LARGEST, LARGEST, LARGEST},
-        {9, LARGEST, LARGEST, LARGEST / 2},
-        {16, LARGEST, LARGEST, LARGEST / 2},
-        {17, LARGEST, LARGEST / 2, LARGEST / 4},
-        {64, LARGEST, LARGEST / 4, LARGEST / 8},
-        {64, 100 * 1000, 128 * 1024, 128 * 1024},
+        {4, LARGEST, LARGEST, LARGEST},
+        {5, LARGEST, LARGEST, LARGEST / 2},
+        {8, LARGEST, LARGEST, LARGEST / 2},
+        {9, LARGEST, LARGEST / 2, LARGEST / 4},
+        {32, LARGEST, LARGEST / 4, LARGEST / 8},
+        {32, 100 * 1000, 4 * UNIT, 4 * UNIT},
+        {64, 100 * 1000, 4 * UNIT, 2 * UNIT},
         {64, UNIT, UNIT, UNIT},
-        {512, LARGEST, UNIT, UNIT},
-        {513, LARGEST, UNIT, UNIT},
+        {256, LARGEST, UNIT, UNIT},
+        {257, LARGEST, UNIT, UNIT},
         {5000, LARGEST, UNIT, UNIT},
     };
     struct buffers *buffers = buffers_create(64 * LARGEST, NULL, 1);

@@ -86,6 +86,8 @@ static void probe_disk(void)
                      RING_DIRECT_BYTES % status.stx_dio_offset_align == 0 &&
                      RING_DIRECT_BYTES % status.stx_dio_mem_align == 0;
     disk_allocates = fallocate(fd, 0, 0, 100) == 0;
+    if (!disk_is_direct)
+        print_message("no O_DIRECT in %s\n", f.path);
     close(fd);
     CHECK(unlinkat(f.fd, "probe", 0) == 0);
 }
@@ -162,6 +164,19 @@ static void open_way(struct user *user, const struct way *way, uint64_t have)
     }
 }
 
+/* Whether the open partial file is set to be written past the page cache. */
+static bool is_direct(void)
+{
+    struct stat want, have;
+    bool direct = false;
+
+    CHECK(fstatat(f.fd, partial_of("a.jpg", URL, 0), &want, 0) == 0);
+    for (int fd = 0; fd < 64; fd++)
+        if (fstat(fd, &have) == 0 && have.st_ino == want.st_ino && have.st_dev == want.st_dev)
+            direct |= (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
+    return direct;
+}
+
 /* In pieces of any length, up to four at once. */
 static void put_body(struct user *user, const struct way *way, size_t from, size_t to)
 {
@@ -218,6 +233,7 @@ static void download(const struct way *way)
     assert_int_equal(prepare(&user), HAUL_OK);
     open_way(&user, way, 0);
     put_body(&user, way, 0, way->len);
+    assert_int_equal(is_direct(), user.sink->aligned); /* no write was wrong for it */
     assert_int_equal(publish(&user), HAUL_OK);
     release(&user);
     assert_published(way);
