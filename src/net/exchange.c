@@ -12,7 +12,8 @@
  *
  * A chunk that is full soon is followed by a larger one, one that takes long is lent as it is, and
  * followed by a smaller one. A connection that takes long to fill even the smallest is `slow`: it
- * waits without any, and lends what has come at once.
+ * waits without any, and lends what has come at once. A `fast` one is not woken for less than many
+ * bytes; before its silence counts as a stall, it is looked whether there are fewer.
  *
  * Two things hold the receiving up, and the clock for a stalled server does not run meanwhile: the
  * user holds as many chunks as it may, or the buffers are used up.
@@ -26,6 +27,8 @@ enum {
     CHUNK_ROOM_MIN = 16 * 1024,
     FILL_SOON_MS = 25,
     FILL_LONG_MS = 100,
+    GATHER_LEFT_MIN = 2 * CONNECTION_GATHER_BYTES,
+    GATHER_GRACE_MS = 100,
     PAGE_BYTES = 4096
 };
 
@@ -50,6 +53,7 @@ static struct connection *exchange_close(struct exchange *exchange)
     exchange->receiving = false;
     exchange->connection = NULL;
     exchange->state = EXCHANGE_IDLE;
+    connection_gather(connection, false);
     return connection;
 }
 
@@ -175,11 +179,17 @@ static uint64_t filling_ms(const struct exchange *exchange)
     return (ring_now_ns(exchange->ring) - exchange->chunk_ns) / (uint64_t)NS_PER_MS;
 }
 
+static bool chunk_is_large(const struct exchange *exchange)
+{
+    return exchange->chunk->size >= CONNECTION_GATHER_BYTES;
+}
+
 /* What the time it took to fill this chunk says of the next one. */
 static void learn_speed(struct exchange *exchange, bool full)
 {
     uint64_t ms = filling_ms(exchange);
 
+    exchange->fast = full && ms < FILL_SOON_MS && chunk_is_large(exchange);
     exchange->slow = !full && ms >= FILL_LONG_MS && exchange->chunk_bytes <= CHUNK_BYTES_MIN;
     if (full && ms < FILL_SOON_MS && exchange->chunk_bytes < exchange->chunk_bytes_max)
         exchange->chunk_bytes *= 2;
@@ -344,6 +354,9 @@ static void receive_into_chunk(struct exchange *exchange)
 
     if (has_length(exchange) && want - chunk->len > exchange->body_left)
         want = chunk->len + (size_t)exchange->body_left;
+    /* Fewer wake-ups, each for more: it saves a tenth of the CPU time of bulk. */
+    connection_gather(exchange->connection, exchange->fast && has_length(exchange) &&
+                                                exchange->body_left >= GATHER_LEFT_MIN);
     exchange->receiving = true;
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
@@ -443,6 +456,14 @@ static void timer_fired(struct timer *timer)
         ring_timer_start(exchange->ring, timer, time_out_ns(exchange));
         return;
     }
+    if (exchange->connection->gathering && now < exchange->deadline_ns) {
+        /* Some may have come, but too little to be told of. */
+        exchange->fast = false;
+        exchange->heard_ns = now + GATHER_GRACE_MS * (uint64_t)NS_PER_MS - exchange->timeout_ns;
+        connection_gather(exchange->connection, false);
+        ring_timer_start(exchange->ring, timer, time_out_ns(exchange));
+        return;
+    }
     error_set(&error, HAUL_TIMEOUT, 0, "%s %g s",
               exchange->state == EXCHANGE_BODY ? "nothing came for" : "no answer within",
               (double)exchange->timeout_ns / (double)NS_PER_S);
@@ -478,6 +499,7 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->lent_max = EXCHANGE_CHUNKS_MAX;
     exchange->chunk_bytes_max = CHUNK_BYTES_MAX;
     exchange->chunk_bytes = 2 * CHUNK_BYTES_MIN;
+    exchange->fast = false;
     exchange->slow = false;
     response_start(exchange->response, to_head);
     connection_set_user(connection, &connection_user, exchange);
