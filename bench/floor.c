@@ -1,37 +1,34 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * floor MODE URL OUTFILE [CHUNK] [-n COPIES]
+ * floor MODE [-c CHUNK] [-n CONNECTIONS] LIST DIRECTORY
  *
- * The limits that a downloader is held against: the least that can be done to fetch a URL into a
- * file on this machine. No TLS, no checks, no names: http://IPv4:PORT/path answered with 200 and a
- * Content-Length.
+ * The limits that a downloader is held against: the least that can be done to fetch the URLs of a
+ * list into files on this machine. No TLS, no checks: http://IPv4:PORT/path answered with 200 and a
+ * Content-Length; a file gets the name that stands behind the last slash.
  *
- *   recv           receive and throw away (OUTFILE is not touched)
+ *   recv           receive and throw away (DIRECTORY is not touched)
  *   recv-write     blocking recv, then write
  *   splice         socket to pipe to file
  *   uring          io_uring recv and ring write, overlapped, two buffers a file
  *   uring-waitall  the same with MSG_WAITALL: full chunks, fewer of them
  *   direct         recv(MSG_WAITALL) and O_DIRECT writes into fallocated blocks, registered
- * buffers, overlapped
+ *                  buffers, overlapped
+ *   files          epoll over CONNECTIONS kept-alive connections, for many small files
+ *   wait           the same without files: what an origin and the kernel allow
  *
- * CHUNK is 1M if not given (K and M understood). With -n, the ring modes fetch COPIES at once, the
- * blocking ones one after the other; copies go to OUTFILE, OUTFILE.1, OUTFILE.2 ...  Prints one
- * line.
- *
- * Build: cc -O2 -I.deps/usr/include -L.deps/usr/lib -o floor bench/floor.c -luring
+ * The first three fetch one URL after the other, the ring modes all at once. CHUNK is 1M if not
+ * given (K and M understood). Prints one line.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "floor.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <liburing.h>
-#include <netinet/in.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -39,23 +36,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ALIGN = 4096, COPIES_MAX = 1024, HEAD_MAX = 16384, BUFFERS = 2 };
+enum { STREAMS_MAX = 1024, CONNECTIONS_MAX = 1 << 20, BUFFERS = 2 };
 
 static const char *program_mode;
 
-_Noreturn static void die(const char *what, int error)
+void die(const char *what, int error)
 {
     fprintf(stderr, "floor %s: %s: %s\n", program_mode, what, error ? strerror(error) : "failed");
     exit(1);
 }
 
 /* ---- one URL ---- */
-
-struct target {
-    struct sockaddr_in address;
-    char request[2048];
-    size_t request_bytes;
-};
 
 static void target_parse(struct target *t, const char *url)
 {
@@ -82,6 +73,29 @@ static void target_parse(struct target *t, const char *url)
     if (bytes < 0 || (size_t)bytes >= sizeof t->request)
         die("URL too long", 0);
     t->request_bytes = (size_t)bytes;
+    const char *name = strrchr(path, '/') + 1;
+    if (!*name || strlen(name) >= sizeof t->name)
+        die("URL without a file name, or with a long one", 0);
+    memcpy(t->name, name, strlen(name) + 1);
+}
+
+bool target_next(struct target *t, FILE *list)
+{
+    char line[2048];
+    if (!fgets(line, sizeof line, list))
+        return false;
+    line[strcspn(line, "\r\n")] = 0;
+    target_parse(t, line);
+    return true;
+}
+
+uint64_t head_length(const char *head)
+{
+    static const char name[] = "\r\nContent-Length:";
+    const char *length = strcasestr(head, name);
+    if (strncmp(head, "HTTP/1.1 200", 12) != 0 || !length)
+        die("want a 200 with Content-Length", 0);
+    return strtoull(length + strlen(name), NULL, 10);
 }
 
 /* Reads exactly the head: what follows is the body's first byte. Returns Content-Length. */
@@ -101,10 +115,7 @@ static uint64_t head_read(int fd)
         if (recv(fd, head, (size_t)(end + 4 - head), MSG_WAITALL) != end + 4 - head)
             die("recv", errno);
         *end = 0;
-        const char *length = strcasestr(head, "\r\nContent-Length:");
-        if (strncmp(head, "HTTP/1.1 200", 12) != 0 || !length)
-            die("want a 200 with Content-Length", 0);
-        return strtoull(length + strlen("\r\nContent-Length:"), NULL, 10);
+        return head_length(head);
     }
 }
 
@@ -119,30 +130,21 @@ static int fetch_start(const struct target *t, uint64_t *body_bytes)
     return fd;
 }
 
-static void path_of_copy(char *path, size_t path_bytes, const char *outfile, unsigned copy)
+int file_create(const struct job *job, const char *name, int flags)
 {
-    int bytes = copy ? snprintf(path, path_bytes, "%s.%u", outfile, copy)
-                     : snprintf(path, path_bytes, "%s", outfile);
-    if (bytes < 0 || (size_t)bytes >= path_bytes)
-        die("OUTFILE too long", 0);
-}
-
-static int file_create(const char *outfile, unsigned copy, int flags)
-{
-    char path[4096];
-    path_of_copy(path, sizeof path, outfile, copy);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | flags, 0644);
+    int fd =
+        openat(job->directory_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | flags, 0644);
     if (fd < 0)
-        die(path, errno);
+        die(name, errno);
     return fd;
 }
 
-static unsigned char *buffer_alloc(size_t bytes)
+unsigned char *buffer_alloc(size_t bytes)
 {
     void *buffer = aligned_alloc(ALIGN, (bytes + ALIGN - 1) / ALIGN * ALIGN);
     if (!buffer)
         die("memory", ENOMEM);
-    memset(buffer, 0, bytes); /* page faults now, not in the measurement */
+    memset(buffer, 0, bytes);
     return buffer;
 }
 
@@ -212,9 +214,12 @@ static void body_splice(int socket_fd, int file_fd, uint64_t body_bytes, size_t 
 
 /* ---- ring modes ---- */
 
+enum engine_kind { BLOCKING, RING, MANY };
+
 struct mode {
     const char *name;
-    body_fn *body; /* NULL: a ring mode */
+    enum engine_kind kind;
+    body_fn *body; /* BLOCKING */
     bool no_file;
     bool waitall;
     bool direct; /* O_DIRECT, fallocate, registered buffers */
@@ -224,9 +229,11 @@ static const struct mode modes[] = {
     {.name = "recv", .body = body_recv, .no_file = true},
     {.name = "recv-write", .body = body_recv_write},
     {.name = "splice", .body = body_splice},
-    {.name = "uring"},
-    {.name = "uring-waitall", .waitall = true},
-    {.name = "direct", .waitall = true, .direct = true},
+    {.name = "uring", .kind = RING},
+    {.name = "uring-waitall", .kind = RING, .waitall = true},
+    {.name = "direct", .kind = RING, .waitall = true, .direct = true},
+    {.name = "files", .kind = MANY},
+    {.name = "wait", .kind = MANY, .no_file = true},
 };
 
 struct stream;
@@ -367,10 +374,10 @@ static void engine_complete(struct engine *e, struct buffer *b, int result)
 }
 
 static void stream_start(struct engine *e, struct stream *s, const struct target *t,
-                         const char *outfile, unsigned copy)
+                         const struct job *job)
 {
     s->socket_fd = fetch_start(t, &s->body_bytes);
-    s->file_fd = file_create(outfile, copy, e->mode->direct ? O_DIRECT : 0);
+    s->file_fd = file_create(job, t->name, e->mode->direct ? O_DIRECT : 0);
     if (s->body_bytes == 0) {
         stream_finish(e, s);
         return;
@@ -380,13 +387,13 @@ static void stream_start(struct engine *e, struct stream *s, const struct target
     stream_receive(e, s);
 }
 
-static void engine_init(struct engine *e, unsigned copies)
+static void engine_init(struct engine *e, unsigned count)
 {
-    struct iovec *vectors = calloc((size_t)copies * BUFFERS, sizeof *vectors);
-    e->streams = calloc(copies, sizeof *e->streams);
+    struct iovec *vectors = calloc((size_t)count * BUFFERS, sizeof *vectors);
+    e->streams = calloc(count, sizeof *e->streams);
     if (!vectors || !e->streams)
         die("memory", ENOMEM);
-    unsigned entries = copies * BUFFERS;
+    unsigned entries = count * BUFFERS;
     int error = io_uring_queue_init(entries, &e->ring,
                                     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
     if (error == -EINVAL) /* before Linux 6.1 */
@@ -404,7 +411,7 @@ static void engine_init(struct engine *e, unsigned copies)
     if (error)
         die("io_uring_register_buffers (see ulimit -l)", -error);
     free(vectors);
-    e->live = copies;
+    e->live = count;
 }
 
 static void engine_loop(struct engine *e)
@@ -427,22 +434,15 @@ static void engine_loop(struct engine *e)
 
 /* ---- measuring ---- */
 
-struct job {
-    const struct mode *mode;
-    struct target target;
-    const char *outfile;
-    size_t chunk_bytes;
-    unsigned copies;
-};
-
 static uint64_t run_blocking(const struct job *job)
 {
     unsigned char *buffer = buffer_alloc(job->chunk_bytes);
+    struct target t;
     uint64_t total = 0;
-    for (unsigned i = 0; i < job->copies; i++) {
+    while (target_next(&t, job->list)) {
         uint64_t body_bytes;
-        int socket_fd = fetch_start(&job->target, &body_bytes);
-        int file_fd = job->mode->no_file ? -1 : file_create(job->outfile, i, 0);
+        int socket_fd = fetch_start(&t, &body_bytes);
+        int file_fd = job->mode->no_file ? -1 : file_create(job, t.name, 0);
         job->mode->body(socket_fd, file_fd, body_bytes, job->chunk_bytes, buffer);
         close(socket_fd);
         if (file_fd >= 0)
@@ -456,19 +456,39 @@ static uint64_t run_blocking(const struct job *job)
 static uint64_t run_ring(const struct job *job)
 {
     struct engine e = {.mode = job->mode, .chunk_bytes = job->chunk_bytes};
+    struct target *targets = malloc(STREAMS_MAX * sizeof *targets);
+    unsigned count = 0;
     uint64_t total = 0;
-    engine_init(&e, job->copies);
-    for (unsigned i = 0; i < job->copies; i++)
-        stream_start(&e, &e.streams[i], &job->target, job->outfile, i);
+    if (!targets)
+        die("memory", ENOMEM);
+    while (count < STREAMS_MAX && target_next(&targets[count], job->list))
+        count++;
+    engine_init(&e, count);
+    for (unsigned i = 0; i < count; i++)
+        stream_start(&e, &e.streams[i], &targets[i], job);
     engine_loop(&e);
-    for (unsigned i = 0; i < job->copies; i++) {
+    for (unsigned i = 0; i < count; i++) {
         total += e.streams[i].body_bytes;
         for (unsigned k = 0; k < BUFFERS; k++)
             free(e.streams[i].buffer[k].bytes);
     }
     io_uring_queue_exit(&e.ring);
     free(e.streams);
+    free(targets);
     return total;
+}
+
+static uint64_t run(const struct job *job)
+{
+    switch (job->mode->kind) {
+    case BLOCKING:
+        return run_blocking(job);
+    case RING:
+        return run_ring(job);
+    case MANY:
+        return floor_many(job, !job->mode->no_file);
+    }
+    die("no such kind", 0);
 }
 
 static double seconds_now(void)
@@ -487,21 +507,20 @@ static void measure(const struct job *job)
 {
     struct rusage usage;
     double start = seconds_now();
-    uint64_t bytes = job->mode->body ? run_blocking(job) : run_ring(job);
+    uint64_t bytes = run(job);
     double wall = seconds_now() - start;
     getrusage(RUSAGE_SELF, &usage); /* io_uring's workers are threads of this process: counted */
     double user = seconds_of(usage.ru_utime);
     double kernel = seconds_of(usage.ru_stime);
-    printf("mode=%s chunk=%zu copies=%u bytes=%" PRIu64 " wall=%.3f cpu=%.3f user=%.3f sys=%.3f\n",
-           job->mode->name, job->chunk_bytes, job->copies, bytes, wall, user + kernel, user,
-           kernel);
+    printf("mode=%s chunk=%zu bytes=%" PRIu64 " wall=%.3f cpu=%.3f user=%.3f sys=%.3f\n",
+           job->mode->name, job->chunk_bytes, bytes, wall, user + kernel, user, kernel);
 }
 
 /* ---- command line ---- */
 
 _Noreturn static void usage(void)
 {
-    fputs("usage: floor MODE URL OUTFILE [CHUNK] [-n COPIES]\nmodes:", stderr);
+    fputs("usage: floor MODE [-c CHUNK] [-n CONNECTIONS] LIST DIRECTORY\nmodes:", stderr);
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         fprintf(stderr, " %s", modes[i].name);
     fputs("\n", stderr);
@@ -530,24 +549,31 @@ static size_t size_parse(const char *text, size_t least, size_t most)
 
 int main(int argc, char **argv)
 {
-    struct job job = {.copies = 1, .chunk_bytes = 1 << 20};
+    struct job job = {.connections = 1, .chunk_bytes = 1 << 20};
     int option;
-    while ((option = getopt(argc, argv, "n:")) != -1) {
-        if (option != 'n')
-            usage();
-        job.copies = (unsigned)size_parse(optarg, 1, COPIES_MAX);
-    }
-    char **word = argv + optind;
-    int words = argc - optind;
-    if (words < 3 || words > 4)
+    if (argc < 2)
         usage();
-    job.mode = mode_find(word[0]);
+    job.mode = mode_find(argv[1]);
     program_mode = job.mode->name;
-    target_parse(&job.target, word[1]);
-    job.outfile = word[2];
-    if (words == 4)
-        job.chunk_bytes = size_parse(word[3], ALIGN, 1 << 30);
+    argc--;
+    argv++;
+    while ((option = getopt(argc, argv, "c:n:")) != -1) {
+        if (option == 'c')
+            job.chunk_bytes = size_parse(optarg, ALIGN, 1 << 30);
+        else if (option == 'n')
+            job.connections = (unsigned)size_parse(optarg, 1, CONNECTIONS_MAX);
+        else
+            usage();
+    }
+    if (argc - optind != 2)
+        usage();
     if (job.mode->direct && job.chunk_bytes % ALIGN)
         die("CHUNK must be a multiple of 4096", 0);
+    job.list = fopen(argv[optind], "re");
+    if (!job.list)
+        die(argv[optind], errno);
+    job.directory_fd = open(argv[optind + 1], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (job.directory_fd < 0)
+        die(argv[optind + 1], errno);
     measure(&job);
 }
