@@ -141,7 +141,7 @@ def all_works():
         "small": small_files("10,000 x 16 KiB over HTTP, 64 at once", "http", SMALL_FILES),
         "small-https": small_files("10,000 x 16 KiB over HTTPS (TLS 1.3), 64 at once", "tls13-ecdsa", None),
         "dirty": Work(
-            "4 x the limit of dirty pages in files of 256 MiB, 16 at once", "http", 1, 256 * MIB, 16,
+            "4 x dirty limit in 256 MiB files, 16 at once", "http", 1, 256 * MIB, 16,
             (plain, *PEER_ROWS), (Bar(plain.name, "synced", 0.85), Bar(plain.name, "cache", most=512)),
             passes=("wall",), same=True, synced=True, patience=2, sampled=True, calls=False, prefix="d"),
         "wait": Work(
