@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-RUN_SECONDS_MAX = 300
+RUN_SECONDS_MAX = 900
 SAMPLE_SECONDS = 0.1
 SERIES_MAX = 100
 PR_SET_CHILD_SUBREAPER = 36
