@@ -11,7 +11,8 @@
         ended = haul.finish()
 
 Environment: HAUL names the binary (build/src/haul), HAUL_WRAP a command that runs it (valgrind with its options),
-HAUL_RELEASE a build without sanitizers for the tests of time and memory, HAUL_LONG=1 asks for their long forms.
+HAUL_RELEASE a build without sanitizers for the tests of time and memory, HAUL_LONG=1 asks for their long forms,
+HAUL_THREADS gives every haul so many threads of its own.
 """
 
 import ctypes
@@ -38,6 +39,7 @@ from testbed import tree
 
 ROOT = Path(__file__).resolve().parents[2]
 WRAP = shlex.split(os.environ.get("HAUL_WRAP", ""))
+THREADS = ["--threads", os.environ["HAUL_THREADS"]] if os.environ.get("HAUL_THREADS") else []
 LONG = os.environ.get("HAUL_LONG", "") not in ("", "0")
 
 
@@ -48,7 +50,8 @@ def _binary(variable, default=None):
 
 def _is_sanitized(binary):
     with open(binary, "rb") as file:
-        return b"__asan_init" in file.read()
+        content = file.read()
+        return b"__asan_init" in content or b"__tsan_init" in content
 
 
 BINARY = _binary("HAUL", ROOT / "build/src/haul")
@@ -70,7 +73,7 @@ DEFAULT_SIGNALS = ["env", "--default-signal=INT,TERM,HUP,PIPE"]
 FOREIGN_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NO_COLOR", "TERM", "http_proxy", "https_proxy", "all_proxy",
                      "no_proxy", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES")
 PATIENCE = 20 if WRAP else 1
-BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error|haul: bug|ERROR SUMMARY: [1-9]")
+BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error|haul: bug|ERROR SUMMARY: [1-9]")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -105,7 +108,7 @@ class Haul:
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self._started = time.monotonic()
         self.process = subprocess.Popen(
-            [*map(str, prefix), *DEFAULT_SIGNALS, *ignore, *command, *map(str, arguments)], cwd=cwd, env=environment,
+            [*map(str, prefix), *DEFAULT_SIGNALS, *ignore, *command, *THREADS, *map(str, arguments)], cwd=cwd, env=environment,
             stdin=stdin, stdout=self._stdout if stdout is None else stdout,
             stderr=self._stderr if stderr is None else stderr)
 
