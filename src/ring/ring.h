@@ -140,6 +140,9 @@ enum ring_claim {
  */
 void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
                 enum ring_claim claim);
+/* Gives the lock up, before the file is closed. Closing alone would leave it for as long as the
+ * kernel holds the file for a request that is over already, which may be a moment longer. */
+void ring_unlock(struct ring *ring, int fd);
 /* How a write goes to the disk. */
 enum ring_write_way {
     RING_WRITE_CACHED,   /* into the page cache, as write(2) does */

@@ -727,12 +727,20 @@ static void file_publish(struct sink *sink)
 
 /* --- abandon --------------------------------------------------------------------------------- */
 
+/* Somebody may want to take it up at once. */
+static void let_go(struct sink_file *file)
+{
+    if (file->fd >= 0)
+        ring_unlock(file->sink.ring, file->fd);
+    close_file(file);
+}
+
 static void abandoned(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
     (void)res; /* what can't be removed is begun anew by the next run */
-    close_file(file);
+    let_go(file);
     sink_step_end(&file->sink, &fine);
 }
 
@@ -794,7 +802,7 @@ static void file_abandon(struct sink *sink, uint64_t bytes, const struct sink_ve
         ring_unlink(sink->ring, step(file, abandoned), file->directory->fd, file->partial.data);
     } else { /* nothing was begun, or what is there stays as it is */
         sink->kept = file->fd >= 0;
-        close_file(file);
+        let_go(file);
         sink_step_later(sink);
     }
 }
