@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum {
-    HOSTS_MAX = 100 /* more than the least budget has units */,
+    HOSTS_MAX = 100, /* more than the least budget has units */
     RANDOM_STEPS = 20000,
     RANDOM_REGIONS = 3
 };
