@@ -13,7 +13,7 @@
  * A chunk that is full soon is followed by a larger one, one that takes long is lent as it is, and
  * followed by a smaller one. A connection that takes long to fill even the smallest is `slow`: it
  * waits without any, and lends what has come at once. A `fast` one is not woken for less than many
- * bytes; before its silence counts as a stall, it is looked whether there are fewer.
+ * bytes, unless they take long.
  *
  * Two things hold the receiving up, and the clock for a stalled server does not run meanwhile: the
  * user holds as many chunks as it may, or the buffers are used up.
@@ -28,7 +28,6 @@ enum {
     FILL_SOON_MS = 25,
     FILL_LONG_MS = 100,
     GATHER_LEFT_MIN = 2 * CONNECTION_GATHER_BYTES,
-    GATHER_GRACE_MS = 100,
     PAGE_BYTES = 4096
 };
 
@@ -292,7 +291,9 @@ static void take_head(struct exchange *exchange)
 
 static uint64_t time_out_ns(const struct exchange *exchange)
 {
-    uint64_t silent_ns = exchange->heard_ns + exchange->timeout_ns;
+    uint64_t silent_ns =
+        exchange->heard_ns + (exchange->connection->gathering ? FILL_LONG_MS * (uint64_t)NS_PER_MS
+                                                              : exchange->timeout_ns);
 
     return silent_ns < exchange->deadline_ns ? silent_ns : exchange->deadline_ns;
 }
@@ -347,6 +348,16 @@ static bool has_length(const struct exchange *exchange)
            response_framing(exchange->response) == RESPONSE_LENGTH;
 }
 
+/* Fewer wake-ups, each for more: it saves a tenth of the CPU time of bulk. But not for long: what
+ * has become slow is to be noticed. */
+static void gather(struct exchange *exchange, bool many)
+{
+    if (exchange->connection->gathering == many)
+        return;
+    connection_gather(exchange->connection, many);
+    ring_timer_start(exchange->ring, &exchange->timer, time_out_ns(exchange));
+}
+
 static void receive_into_chunk(struct exchange *exchange)
 {
     struct chunk *chunk = exchange->chunk;
@@ -354,9 +365,8 @@ static void receive_into_chunk(struct exchange *exchange)
 
     if (has_length(exchange) && want - chunk->len > exchange->body_left)
         want = chunk->len + (size_t)exchange->body_left;
-    /* Fewer wake-ups, each for more: it saves a tenth of the CPU time of bulk. */
-    connection_gather(exchange->connection, exchange->fast && has_length(exchange) &&
-                                                exchange->body_left >= GATHER_LEFT_MIN);
+    gather(exchange,
+           exchange->fast && has_length(exchange) && exchange->body_left >= GATHER_LEFT_MIN);
     exchange->receiving = true;
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
@@ -459,9 +469,7 @@ static void timer_fired(struct timer *timer)
     if (exchange->connection->gathering && now < exchange->deadline_ns) {
         /* Some may have come, but too little to be told of. */
         exchange->fast = false;
-        exchange->heard_ns = now + GATHER_GRACE_MS * (uint64_t)NS_PER_MS - exchange->timeout_ns;
-        connection_gather(exchange->connection, false);
-        ring_timer_start(exchange->ring, timer, time_out_ns(exchange));
+        gather(exchange, false);
         return;
     }
     error_set(&error, HAUL_TIMEOUT, 0, "%s %g s",

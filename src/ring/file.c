@@ -111,6 +111,8 @@ static int write_zeros(struct op *op)
     for (uint64_t at = (uint64_t)status.st_size; at < size && res >= 0; at += sizeof(zeros)) {
         uint64_t left = size - at;
 
+        if (op->stop)
+            return -ECANCELED;
         res = file_write_all(op->fd, zeros, left < sizeof(zeros) ? (size_t)left : sizeof(zeros), at,
                              0);
     }

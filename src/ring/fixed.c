@@ -56,7 +56,7 @@ int fixed_find(struct ring *ring, const char *data, size_t len)
     size_t at = (size_t)(data - fixed->data);
     size_t piece = at / PIECE_BYTES;
 
-    if (!fixed->data || data < fixed->data || piece >= fixed->piece_count ||
+    if (!fixed->pieces || data < fixed->data || piece >= fixed->piece_count ||
         at % PIECE_BYTES + len > PIECE_BYTES)
         return -1;
     if (!fixed->pieces[piece] && (fixed->refused || !register_piece(ring, piece)))

@@ -75,9 +75,12 @@ struct sink_write *sink_line_leave(struct sink_line *line)
 
 void sink_line_fail(struct sink_line *line, const struct haul_error *error)
 {
+    struct list waiting;
     struct list *node;
 
-    while ((node = list_pop_front(&line->writes)))
+    list_init(&waiting);
+    list_move_all(&line->writes, &waiting); /* what their ends may start is another matter */
+    while ((node = list_pop_front(&waiting)))
         sink_write_end(LIST_ITEM(node, struct sink_write, node), error);
 }
 
