@@ -108,7 +108,7 @@ UNCACHED = Row("haul", "O_DIRECT (--direct=always)", ("--direct=always",), DIREC
 
 
 def default_row(floor=None):
-    return Row("haul", "default", (), floor.name if floor else "")
+    return Row("haul", "default (--direct=auto)", (), floor.name if floor else "")
 
 
 def small_files(title, kind, floor):
@@ -119,12 +119,12 @@ def small_files(title, kind, floor):
 
 def all_works():
     """{name: Work}; the sizes of "dirty" are for the caller to fit to the machine, see dirty_work()."""
-    plain, many = default_row(), default_row(URING)
+    plain, many = default_row(), default_row(DIRECT)
     many_cached = Row("haul", CACHED.strategy, CACHED.arguments, URING.name)
     wait = Row("haul", "discard", (), WAIT.name, WAIT.name)
     listed = Row("haul", "discard")
-    one = Row("haul", "default, --threads=1", ("--threads=1",))
-    two = Row("haul", "default, --threads=2", ("--threads=2",), "", one.name)
+    one = Row("haul", "default (--direct=auto), --threads=1", ("--threads=1",))
+    two = Row("haul", "default (--direct=auto), --threads=2", ("--threads=2",), "", one.name)
     return {
         "http": Work(
             "1 GiB over HTTP, one connection", "http", 1, GIB, 1,
