@@ -104,7 +104,8 @@ int tls_session_verify(int good, struct WOLFSSL_X509_STORE_CTX *store);
 struct WOLFSSL;
 int tls_session_receive(struct WOLFSSL *ssl, char *data, int len, void *user);
 int tls_session_send(struct WOLFSSL *ssl, char *data, int len, void *user);
-/* The session's callback for the secrets of TLS 1.3. */
+/* The session's callbacks for its secrets. */
+int tls_session_tls12_secret(struct WOLFSSL *ssl, void *secret, int len, void *user);
 int tls_session_secret(struct WOLFSSL *ssl, int id, const unsigned char *secret, int len,
                        void *user);
 

@@ -5,14 +5,14 @@
  * is longer than the caller's room. It can't be both at once, because input is looked at only when
  * all earlier plaintext is handed out:
  *
- *                 record incomplete              whole, and there is room
- *      HELD_NOTHING ------------> HELD_CIPHERTEXT ----------> HELD_NOTHING
- *           |                          |
- *           | room too small           | room too small
- *           +----------> HELD_PLAINTEXT <----+ ----- all handed out -----> HELD_NOTHING
+ *                     incomplete                      whole, room enough
+ *      HELD_NOTHING --------------> HELD_CIPHERTEXT ---------------------> HELD_NOTHING
+ *            |                             |
+ *            |  whole, little room         |                all handed out
+ *            +-----------------------------+--> HELD_PLAINTEXT ----------> HELD_NOTHING
  *
- * The room must hold the type and the padding besides the content, so the bytes behind what is
- * handed out may change too. Plaintext counts only when its tag was right.
+ * With TLS 1.3 the room must hold the type and the padding besides the content, so the bytes behind
+ * what is handed out may change too. Plaintext counts only when its tag was right.
  *
  * Two counters run under the same keys: of the records that the peer has sealed, and of those that
  * are sealed here for wolfSSL, which are fewer. A number may stand in both for different content.
@@ -39,10 +39,8 @@ enum {
     SECRET_BYTES_MAX = 48,
     KEY_BYTES_MAX = 32,
     NONCE_BYTES = 12,
-    INNER_BYTES_MAX = RECORD_CONTENT_MAX + 1,
-    /* The content type, one byte, is there in any case. */
-    LENGTH_MIN = 1 + RECORD_TAG_BYTES,
-    LENGTH_MAX = INNER_BYTES_MAX + RECORD_TAG_BYTES,
+    SALT_BYTES = 4, /* RFC 5288 3: the part of the nonce that stays; the other is in the record */
+    EXPLICIT_NONCE_BYTES = 8,
     MESSAGE_HEADER_BYTES = 4,
     EMPTY_RECORDS_MAX = 32 /* in a row, as wolfSSL has it */
 };
@@ -51,16 +49,26 @@ enum cipher { CIPHER_AES_GCM, CIPHER_CHACHA20_POLY1305 };
 
 struct suite {
     uint16_t number;
+    bool tls13;
     enum cipher cipher;
     unsigned key_bytes;
-    int digest;
+    int digest; /* the kind of MAC, with TLS 1.2 */
     unsigned secret_bytes;
 };
 
 static const struct suite suites[] = {
-    {0x1301, CIPHER_AES_GCM, 16, WC_HASH_TYPE_SHA256, 32},
-    {0x1302, CIPHER_AES_GCM, 32, WC_HASH_TYPE_SHA384, 48},
-    {0x1303, CIPHER_CHACHA20_POLY1305, 32, WC_HASH_TYPE_SHA256, 32},
+    {0x1301, true, CIPHER_AES_GCM, 16, WC_HASH_TYPE_SHA256, 32},
+    {0x1302, true, CIPHER_AES_GCM, 32, WC_HASH_TYPE_SHA384, 48},
+    {0x1303, true, CIPHER_CHACHA20_POLY1305, 32, WC_HASH_TYPE_SHA256, 32},
+    {0xc02b, false, CIPHER_AES_GCM, 16, sha256_mac, RECORD_TLS12_SECRET_BYTES},
+    {0xc02f, false, CIPHER_AES_GCM, 16, sha256_mac, RECORD_TLS12_SECRET_BYTES},
+    {0x009e, false, CIPHER_AES_GCM, 16, sha256_mac, RECORD_TLS12_SECRET_BYTES},
+    {0xc02c, false, CIPHER_AES_GCM, 32, sha384_mac, RECORD_TLS12_SECRET_BYTES},
+    {0xc030, false, CIPHER_AES_GCM, 32, sha384_mac, RECORD_TLS12_SECRET_BYTES},
+    {0x009f, false, CIPHER_AES_GCM, 32, sha384_mac, RECORD_TLS12_SECRET_BYTES},
+    {0xcca9, false, CIPHER_CHACHA20_POLY1305, 32, sha256_mac, RECORD_TLS12_SECRET_BYTES},
+    {0xcca8, false, CIPHER_CHACHA20_POLY1305, 32, sha256_mac, RECORD_TLS12_SECRET_BYTES},
+    {0xccaa, false, CIPHER_CHACHA20_POLY1305, 32, sha256_mac, RECORD_TLS12_SECRET_BYTES},
 };
 
 enum held {
@@ -71,8 +79,9 @@ enum held {
 
 struct record_reader {
     const struct suite *suite;
-    enum record_step broken; /* RECORD_WANTS_INPUT: it is not */
-    uint8_t secret[SECRET_BYTES_MAX];
+    enum record_step broken;          /* RECORD_WANTS_INPUT: it is not */
+    size_t explicit_bytes;            /* of the nonce, at the beginning of what is sealed */
+    uint8_t secret[SECRET_BYTES_MAX]; /* TLS 1.3 */
     uint8_t key[KEY_BYTES_MAX];
     uint8_t iv[NONCE_BYTES];
     Aes aes; /* CIPHER_AES_GCM */
@@ -106,15 +115,19 @@ static bool expand(const struct record_reader *reader, struct span label, uint8_
                                       reader->suite->digest) == 0;
 }
 
+static bool start_cipher(struct record_reader *reader)
+{
+    return reader->suite->cipher != CIPHER_AES_GCM ||
+           wc_AesGcmSetKey(&reader->aes, reader->key, reader->suite->key_bytes) == 0;
+}
+
 /* RFC 8446 7.3: keys from the secret; both counts begin anew. */
 static bool set_keys(struct record_reader *reader)
 {
     reader->opened = 0;
     reader->sealed = 0;
     return expand(reader, SPAN("key"), reader->key, reader->suite->key_bytes) &&
-           expand(reader, SPAN("iv"), reader->iv, NONCE_BYTES) &&
-           (reader->suite->cipher != CIPHER_AES_GCM ||
-            wc_AesGcmSetKey(&reader->aes, reader->key, reader->suite->key_bytes) == 0);
+           expand(reader, SPAN("iv"), reader->iv, NONCE_BYTES) && start_cipher(reader);
 }
 
 /* RFC 8446 7.2. */
@@ -129,45 +142,95 @@ static bool update_keys(struct record_reader *reader)
     return good && set_keys(reader);
 }
 
-/* RFC 8446 5.3. */
-static void make_nonce(const struct record_reader *reader, uint64_t number,
-                       uint8_t nonce[NONCE_BYTES])
+/* RFC 5246 6.3: both sides' keys, then what both begin their nonces with. */
+static bool set_tls12_keys(struct record_reader *reader, const uint8_t *secret)
 {
-    memcpy(nonce, reader->iv, NONCE_BYTES);
+    static const struct span label = SPAN("key expansion");
+    const struct suite *suite = reader->suite;
+    unsigned iv_bytes = suite->cipher == CIPHER_AES_GCM ? SALT_BYTES : NONCE_BYTES;
+    uint8_t block[2 * (KEY_BYTES_MAX + NONCE_BYTES)];
+    bool good = wc_PRF_TLS(block, 2 * (suite->key_bytes + iv_bytes), secret, SECRET_BYTES_MAX,
+                           (const byte *)label.data, (word32)label.len, secret + SECRET_BYTES_MAX,
+                           RECORD_TLS12_SECRET_BYTES - SECRET_BYTES_MAX, 1, suite->digest, NULL,
+                           INVALID_DEVID) == 0;
+
+    memcpy(reader->key, block + suite->key_bytes, suite->key_bytes);
+    memcpy(reader->iv, block + 2 * suite->key_bytes + iv_bytes, iv_bytes);
+    explicit_bzero(block, sizeof(block));
+    reader->explicit_bytes = suite->cipher == CIPHER_AES_GCM ? EXPLICIT_NONCE_BYTES : 0;
+    /* The peer's Finished was the first under these keys. */
+    reader->opened = 1;
+    reader->sealed = 1;
+    return good && start_cipher(reader);
+}
+
+static void put_number(uint8_t to[8], uint64_t number)
+{
     for (int i = 0; i < 8; i++)
-        nonce[NONCE_BYTES - 1 - i] ^= (uint8_t)(number >> 8 * i);
+        to[7 - i] = (uint8_t)(number >> 8 * i);
+}
+
+/* What a record is sealed with besides its key and its content. */
+struct seal {
+    uint8_t nonce[NONCE_BYTES];
+    uint8_t covered[8 + RECORD_HEADER_BYTES]; /* the additional data */
+    word32 covered_len;
+};
+
+/* len: of what is encrypted, without the tag. The explicit nonce is in the record already. */
+static void make_seal(const struct record_reader *reader, const uint8_t *record, size_t len,
+                      uint64_t number, struct seal *seal)
+{
+    uint8_t bytes[8];
+
+    put_number(bytes, number);
+    memcpy(seal->nonce, reader->iv, NONCE_BYTES);
+    if (reader->explicit_bytes > 0) /* RFC 5288 3 */
+        memcpy(seal->nonce + SALT_BYTES, record + RECORD_HEADER_BYTES, EXPLICIT_NONCE_BYTES);
+    else /* RFC 8446 5.3, RFC 7905 2 */
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            seal->nonce[NONCE_BYTES - sizeof(bytes) + i] ^= bytes[i];
+    if (reader->suite->tls13) {
+        seal->covered_len = RECORD_HEADER_BYTES;
+        memcpy(seal->covered, record, RECORD_HEADER_BYTES);
+        return;
+    }
+    seal->covered_len = sizeof(seal->covered); /* RFC 5246 6.2.3.3 */
+    memcpy(seal->covered, bytes, sizeof(bytes));
+    memcpy(seal->covered + 8, record, 3);
+    seal->covered[11] = (uint8_t)(len >> 8);
+    seal->covered[12] = (uint8_t)len;
 }
 
 /* Of len bytes and the tag behind them; to may be where they are. */
 static bool decrypt(struct record_reader *reader, const char *record, size_t len, char *to)
 {
-    const byte *header = (const byte *)record;
-    const byte *from = header + RECORD_HEADER_BYTES;
-    uint8_t nonce[NONCE_BYTES];
+    const byte *from = (const byte *)record + RECORD_HEADER_BYTES + reader->explicit_bytes;
+    struct seal seal;
 
     if (reader->opened == UINT64_MAX)
         return false;
-    make_nonce(reader, reader->opened++, nonce);
+    make_seal(reader, (const byte *)record, len, reader->opened++, &seal);
     if (reader->suite->cipher == CIPHER_AES_GCM)
-        return wc_AesGcmDecrypt(&reader->aes, (byte *)to, from, (word32)len, nonce, NONCE_BYTES,
-                                from + len, RECORD_TAG_BYTES, header, RECORD_HEADER_BYTES) == 0;
-    return wc_ChaCha20Poly1305_Decrypt(reader->key, nonce, header, RECORD_HEADER_BYTES, from,
-                                       (word32)len, from + len, (byte *)to) == 0;
+        return wc_AesGcmDecrypt(&reader->aes, (byte *)to, from, (word32)len, seal.nonce,
+                                NONCE_BYTES, from + len, RECORD_TAG_BYTES, seal.covered,
+                                seal.covered_len) == 0;
+    return wc_ChaCha20Poly1305_Decrypt(reader->key, seal.nonce, seal.covered, seal.covered_len,
+                                       from, (word32)len, from + len, (byte *)to) == 0;
 }
 
 /* In place, the tag behind it. */
 static bool encrypt(struct record_reader *reader, char *record, size_t len)
 {
-    byte *header = (byte *)record;
-    byte *text = header + RECORD_HEADER_BYTES;
-    uint8_t nonce[NONCE_BYTES];
+    byte *text = (byte *)record + RECORD_HEADER_BYTES + reader->explicit_bytes;
+    struct seal seal;
 
-    make_nonce(reader, reader->sealed++, nonce);
+    make_seal(reader, (const byte *)record, len, reader->sealed++, &seal);
     if (reader->suite->cipher == CIPHER_AES_GCM)
-        return wc_AesGcmEncrypt(&reader->aes, text, text, (word32)len, nonce, NONCE_BYTES,
-                                text + len, RECORD_TAG_BYTES, header, RECORD_HEADER_BYTES) == 0;
-    return wc_ChaCha20Poly1305_Encrypt(reader->key, nonce, header, RECORD_HEADER_BYTES, text,
-                                       (word32)len, text, text + len) == 0;
+        return wc_AesGcmEncrypt(&reader->aes, text, text, (word32)len, seal.nonce, NONCE_BYTES,
+                                text + len, RECORD_TAG_BYTES, seal.covered, seal.covered_len) == 0;
+    return wc_ChaCha20Poly1305_Encrypt(reader->key, seal.nonce, seal.covered, seal.covered_len,
+                                       text, (word32)len, text, text + len) == 0;
 }
 
 /* ---- the reader ---- */
@@ -186,8 +249,15 @@ struct record_reader *record_reader_create(uint16_t suite, const uint8_t *secret
         if (suites[i].number == suite)
             reader->suite = &suites[i];
     if (reader->suite && len == reader->suite->secret_bytes) {
-        memcpy(reader->secret, secret, len);
-        if (set_keys(reader))
+        bool good;
+
+        if (reader->suite->tls13) {
+            memcpy(reader->secret, secret, len);
+            good = set_keys(reader);
+        } else {
+            good = set_tls12_keys(reader, secret);
+        }
+        if (good)
             return reader;
     }
     record_reader_destroy(reader);
@@ -265,6 +335,11 @@ static bool hold_up_to(struct record_reader *reader, struct span *input, size_t 
 
 /* ---- messages ---- */
 
+static bool changes_keys(const struct record_reader *reader, struct span message)
+{
+    return reader->suite->tls13 && message.data[0] == RECORD_KEY_UPDATE;
+}
+
 /* The next handshake message that is whole. */
 static enum record_step next_message(struct record_reader *reader)
 {
@@ -280,7 +355,7 @@ static enum record_step next_message(struct record_reader *reader)
     if (rest.len < len)
         return RECORD_WANTS_INPUT;
     /* RFC 8446 5.1: nothing may stand in the same record behind what changes the keys. */
-    if (header[0] == RECORD_KEY_UPDATE && len < rest.len)
+    if (changes_keys(reader, rest) && len < rest.len)
         return fail(reader, RECORD_UNEXPECTED);
     reader->message_len = len;
     return RECORD_MESSAGE;
@@ -323,19 +398,26 @@ enum record_type record_message(const struct record_reader *reader, struct span 
 
 struct span record_seal(struct record_reader *reader, enum record_type type, struct span content)
 {
-    size_t len = content.len + LENGTH_MIN;
-    const char header[] = {RECORD_APPLICATION_DATA, 3, 3, (char)(len >> 8), (char)len};
+    bool tls13 = reader->suite->tls13;
+    size_t inner = content.len + (tls13 ? 1 : 0);
+    size_t len = reader->explicit_bytes + inner + RECORD_TAG_BYTES;
+    const char header[] = {tls13 ? RECORD_APPLICATION_DATA : (char)type, 3, 3, (char)(len >> 8),
+                           (char)len};
     static const char tag[RECORD_TAG_BYTES];
+    uint8_t explicit[EXPLICIT_NONCE_BYTES];
 
     CHECK(content.len <= RECORD_CONTENT_MAX);
+    put_number(explicit, reader->sealed);
     text_clear(&reader->seal);
     text_add(&reader->seal, span_make(header, sizeof(header)));
+    text_add(&reader->seal, span_make((const char *)explicit, reader->explicit_bytes));
     text_add(&reader->seal, content);
-    text_add_char(&reader->seal, (char)type);
+    if (tls13)
+        text_add_char(&reader->seal, (char)type);
     text_add(&reader->seal, span_make(tag, sizeof(tag)));
-    if (reader->seal.failed || !encrypt(reader, reader->seal.data, content.len + 1))
+    if (reader->seal.failed || !encrypt(reader, reader->seal.data, inner))
         return span_make("", 0);
-    if (type == RECORD_HANDSHAKE && content.data[0] == RECORD_KEY_UPDATE && !update_keys(reader))
+    if (type == RECORD_HANDSHAKE && changes_keys(reader, content) && !update_keys(reader))
         return span_make("", 0);
     return text_span(&reader->seal);
 }
@@ -347,14 +429,17 @@ static size_t record_length(struct record_reader *reader, const char *record,
                             enum record_step *step)
 {
     const uint8_t *header = (const uint8_t *)record;
+    bool tls13 = reader->suite->tls13;
     size_t len = (size_t)header[3] << 8 | header[4];
+    size_t least = reader->explicit_bytes + (tls13 ? 1 : 0) + RECORD_TAG_BYTES;
 
     /* Whatever is not sealed, anybody may have sent. */
-    if (header[0] != RECORD_APPLICATION_DATA || header[1] != 3 || header[2] != 3)
+    if (header[0] < (tls13 ? RECORD_APPLICATION_DATA : RECORD_ALERT) ||
+        header[0] > RECORD_APPLICATION_DATA || header[1] != 3 || header[2] != 3)
         *step = fail(reader, RECORD_UNEXPECTED);
-    else if (len > LENGTH_MAX)
+    else if (len > least + RECORD_CONTENT_MAX)
         *step = fail(reader, RECORD_TOO_LONG);
-    else if (len < LENGTH_MIN)
+    else if (len < least)
         *step = fail(reader, RECORD_DAMAGED);
     else
         return RECORD_HEADER_BYTES + len;
@@ -392,17 +477,18 @@ static const char *next_record(struct record_reader *reader, struct span *input,
     return *len > 0 && hold_up_to(reader, input, *len) ? reader->held : NULL;
 }
 
-/* content: with type, padding and all, decrypted. */
-static enum record_step take_content(struct record_reader *reader, struct span content, bool held,
-                                     char *data, size_t room, size_t *got)
+/* The content's type stands behind it, and zeros behind that (RFC 8446 5.2). 0: there is none. */
+static uint8_t cut_type(struct span *content)
 {
-    uint8_t type;
+    while (content->len > 0 && content->data[content->len - 1] == 0)
+        content->len--;
+    return content->len > 0 ? (uint8_t)content->data[--content->len] : 0;
+}
 
-    while (content.len > 0 && content.data[content.len - 1] == 0)
-        content.len--;
-    if (content.len == 0)
-        return fail(reader, RECORD_UNEXPECTED);
-    type = (uint8_t)content.data[--content.len];
+static enum record_step take_content(struct record_reader *reader, uint8_t type,
+                                     struct span content, bool held, char *data, size_t room,
+                                     size_t *got)
+{
     if (type != RECORD_APPLICATION_DATA)
         return take_message(reader, type, content);
     if (reader->messages.len > reader->message_begin) /* RFC 8446 5.1 */
@@ -429,21 +515,27 @@ static enum record_step read_record(struct record_reader *reader, struct span *i
     size_t len;
     const char *record = next_record(reader, input, &len, &step);
     char *to = data;
+    struct span content;
+    uint8_t type;
     bool held;
 
     if (!record)
         return step;
-    len -= RECORD_HEADER_BYTES + RECORD_TAG_BYTES;
+    len -= RECORD_HEADER_BYTES + reader->explicit_bytes + RECORD_TAG_BYTES;
     held = room < len;
     if (held && !hold(reader))
         return fail(reader, RECORD_NO_MEMORY);
     /* In the same place, if it is held already. */
     if (held)
-        to = reader->held + RECORD_HEADER_BYTES;
+        to = reader->held + RECORD_HEADER_BYTES + reader->explicit_bytes;
     reader->holds = HELD_NOTHING;
+    type = (uint8_t)record[0];
     if (!decrypt(reader, record, len, to))
         return fail(reader, RECORD_DAMAGED);
-    return take_content(reader, span_make(to, len), held, data, room, got);
+    content = span_make(to, len);
+    if (reader->suite->tls13)
+        type = cut_type(&content);
+    return take_content(reader, type, content, held, data, room, got);
 }
 
 enum record_step record_read(struct record_reader *reader, struct span *input, char *data,

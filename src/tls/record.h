@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The receiving half of TLS 1.3's record layer after the handshake (RFC 8446 5): ciphertext in,
- * each record's plaintext straight to where the caller wants it. wolfSSL keeps everything that is
+ * The receiving half of TLS's record layer after the handshake (RFC 8446 5; RFC 5246 6 with the
+ * ciphers of RFC 5288 and 7905): ciphertext in, each record's plaintext straight to where the
+ * caller wants it. wolfSSL keeps everything that is
  * not application data: such messages are sealed again for it, as if no application data had come
  * between them, so that it answers KeyUpdates, keeps tickets and hears of the end.
  */
@@ -18,8 +19,10 @@ enum {
     RECORD_HEADER_BYTES = 5,
     RECORD_TAG_BYTES = 16,
     RECORD_CONTENT_MAX = 16384,
-    /* The content, its type, the tag: RFC 8446 5.4 bounds padding so that this is the most. */
-    RECORD_BYTES_MAX = RECORD_HEADER_BYTES + RECORD_CONTENT_MAX + 1 + RECORD_TAG_BYTES
+    /* Content and tag, and with TLS 1.2 a part of the nonce; with 1.3 a byte for the type, where
+     * RFC 8446 5.4 bounds padding so that there is no more. */
+    RECORD_BYTES_MAX = RECORD_HEADER_BYTES + 8 + RECORD_CONTENT_MAX + RECORD_TAG_BYTES,
+    RECORD_TLS12_SECRET_BYTES = 48 + 32 + 32 /* master secret, server's and client's random */
 };
 
 /* RFC 8446 B.1, B.3 and 6. */
@@ -45,8 +48,11 @@ enum record_step {
     RECORD_NO_MEMORY
 };
 
-/* suite: as in RFC 8446 B.4; secret: the peer's application traffic secret, which is copied. The
- * input then begins with the first record under it. NULL: out of memory, or no such suite. */
+/*
+ * suite: its number in the ClientHello; secret: for those of TLS 1.3 the server's application
+ * traffic secret, for others RECORD_TLS12_SECRET_BYTES. The input then begins with the first record
+ * after the server's Finished. NULL: out of memory, or no such suite.
+ */
 struct record_reader *record_reader_create(uint16_t suite, const uint8_t *secret, size_t len);
 void record_reader_destroy(struct record_reader *reader); /* wipes the keys; NULL is allowed */
 /*

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One TLS session over memory. wolfSSL does the handshake and whatever we send; with TLS 1.2 it
- * also receives. It asks the receive callback for ciphertext, which comes out of the lent input,
- * and hands its own to the send callback, which appends it to the output.
+ * One TLS session over memory. wolfSSL does the handshake and whatever we send: it asks the receive
+ * callback for ciphertext, which comes out of the lent input, and hands its own to the send
+ * callback, which appends it to the output.
  *
- * With TLS 1.3, the input goes to a record_reader once the handshake is over, and wolfSSL's receive
- * callback gets only what is no application data, as records that the reader has sealed for it. So
- * nothing that was not the peer's reaches wolfSSL any more, and application data is decrypted once,
- * from the input to the caller's buffer. With TLS 1.2, each record is copied into a buffer that
- * wolfSSL allocates for it and wipes after, is decrypted there, and copied to the caller.
+ * Once the handshake is over, the input goes to a record_reader, and wolfSSL's receive callback
+ * gets only what is no application data, as records that the reader has sealed for it. So nothing
+ * that was not the peer's reaches wolfSSL any more, and application data is decrypted once, from
+ * the input to the caller's buffer.
  *
  *                 tls_handshake                  close_notify
  *  HANDSHAKING ------------------> OPEN --------------------------> PEER_CLOSED
@@ -37,7 +36,7 @@
 #include "tls/internal.h"
 #include "tls/record.h"
 
-enum { ALERT_CERTIFICATE_REQUIRED = 116, TRAFFIC_SECRET_BYTES_MAX = 64 };
+enum { ALERT_CERTIFICATE_REQUIRED = 116, TRAFFIC_SECRET_BYTES_MAX = RECORD_TLS12_SECRET_BYTES };
 
 enum session_state {
     SESSION_HANDSHAKING, /* verified: may already be set */
@@ -54,7 +53,7 @@ struct tls_session {
     bool refused;                 /* the verify callback has set failure */
     struct haul_error failure;    /* SESSION_BROKEN */
     struct span input;            /* lent */
-    struct record_reader *reader; /* SESSION_OPEN and later, TLS 1.3; else NULL */
+    struct record_reader *reader; /* SESSION_OPEN and later; else NULL */
     struct span sealed;           /* with a reader: what wolfSSL receives */
     uint8_t traffic_secret[TRAFFIC_SECRET_BYTES_MAX]; /* SESSION_HANDSHAKING: for the reader */
     size_t traffic_secret_len;
@@ -108,6 +107,20 @@ int tls_session_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int le
     CHECK(len > 0 && len <= TRAFFIC_SECRET_BYTES_MAX);
     memcpy(session->traffic_secret, secret, (size_t)len);
     session->traffic_secret_len = (size_t)len;
+    return 0;
+}
+
+int tls_session_tls12_secret(WOLFSSL *ssl, void *secret, int len, void *user)
+{
+    struct tls_session *session = user;
+    uint8_t *to = session->traffic_secret;
+
+    CHECK(len == 48);
+    memcpy(to, secret, 48);
+    if (wolfSSL_get_server_random(ssl, to + 48, 32) != 32 ||
+        wolfSSL_get_client_random(ssl, to + 80, 32) != 32)
+        return -1;
+    session->traffic_secret_len = RECORD_TLS12_SECRET_BYTES;
     return 0;
 }
 
@@ -346,6 +359,7 @@ static bool set_up_session(struct tls_session *session)
     wolfSSL_SetIOWriteCtx(ssl, session);
     wolfSSL_SetCertCbCtx(ssl, session);
     wolfSSL_set_tls13_secret_cb(ssl, tls_session_secret, session);
+    wolfSSL_set_secret_cb(ssl, tls_session_tls12_secret, session);
     /* As curl has it: who selects nothing, speaks HTTP/1.1. */
     if (wolfSSL_UseALPN(ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) !=
         WOLFSSL_SUCCESS)
@@ -415,6 +429,11 @@ bool tls_resume(struct tls_session *session)
     return session->ticket_offered;
 }
 
+static bool is_tls13(const struct tls_session *session)
+{
+    return wolfSSL_version(session->ssl) == TLS1_3_VERSION;
+}
+
 static bool is_resumed(const struct tls_session *session)
 {
     return session->ticket_offered && wolfSSL_session_reused(session->ssl);
@@ -456,8 +475,6 @@ static void forget_intermediates(struct tls_session *session)
  */
 static bool take_over(struct tls_session *session)
 {
-    if (wolfSSL_version(session->ssl) != TLS1_3_VERSION)
-        return true;
     session->reader = record_reader_create((uint16_t)wolfSSL_get_current_cipher_suite(session->ssl),
                                            session->traffic_secret, session->traffic_secret_len);
     explicit_bzero(session->traffic_secret, sizeof(session->traffic_secret));
@@ -484,7 +501,7 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
     }
     session->refused = false;
     /* What wolfSSL checks of TLS 1.2 depends on whether it thinks that a session is resumed. */
-    if (session->ticket_offered && wolfSSL_version(session->ssl) != TLS1_3_VERSION) {
+    if (session->ticket_offered && !is_tls13(session)) {
         session->state = SESSION_BROKEN;
         error_set(&session->failure, HAUL_TLS, 0, "%s speaks TLS 1.3 no more", session->peer.host);
         return say_failure(session, error);
@@ -521,7 +538,7 @@ size_t tls_input_left(const struct tls_session *session)
 bool tls_readable(const struct tls_session *session)
 {
     return session->input.len > 0 || session->state != SESSION_OPEN ||
-           (session->reader ? record_pending(session->reader) : wolfSSL_pending(session->ssl) > 0);
+           record_pending(session->reader);
 }
 
 /* The peer will say no more. */
@@ -558,14 +575,15 @@ static enum tls_progress pass_message(struct tls_session *session)
     struct span record = record_seal(session->reader, type, message);
     int reason = record.len > 0 ? hand_over(session, record) : MEMORY_E;
 
-    if (type == RECORD_ALERT && reason == WOLFSSL_ERROR_WANT_READ &&
+    if (type == RECORD_ALERT && reason == WOLFSSL_ERROR_WANT_READ && is_tls13(session) &&
         message.data[1] != RECORD_USER_CANCELED)
         reason = FATAL_ERROR; /* RFC 8446 6: whatever level it claims to be of */
     if (reason == WOLFSSL_ERROR_ZERO_RETURN)
         return peer_closed(session);
     if (reason != WOLFSSL_ERROR_WANT_READ)
         return fail(session, reason);
-    if (type == RECORD_HANDSHAKE && message.data[0] == RECORD_NEW_SESSION_TICKET)
+    if (type == RECORD_HANDSHAKE && is_tls13(session) &&
+        message.data[0] == RECORD_NEW_SESSION_TICKET)
         keep_ticket(session, message);
     return TLS_OK;
 }
@@ -648,27 +666,6 @@ static enum tls_progress read_records(struct tls_session *session, char *data, s
     }
 }
 
-/* The same through wolfSSL. */
-static enum tls_progress read_through(struct tls_session *session, char *data, size_t len,
-                                      size_t *got)
-{
-    while (*got < len) {
-        size_t room = len - *got < INT_MAX ? len - *got : INT_MAX;
-        int result = wolfSSL_read(session->ssl, data + *got, (int)room);
-        int reason;
-
-        if (result > 0) {
-            *got += (size_t)result;
-            continue;
-        }
-        reason = wolfSSL_get_error(session->ssl, result);
-        if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
-            return TLS_WANT_INPUT;
-        return reason == WOLFSSL_ERROR_ZERO_RETURN ? peer_closed(session) : fail(session, reason);
-    }
-    return TLS_OK;
-}
-
 enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, size_t *got,
                            struct haul_error *error)
 {
@@ -680,30 +677,11 @@ enum tls_progress tls_read(struct tls_session *session, char *data, size_t len, 
         return say_failure(session, error);
     if (session->state == SESSION_PEER_CLOSED)
         return TLS_CLOSED;
-    progress = (session->reader ? read_records : read_through)(session, data, len, got);
+    progress = read_records(session, data, len, got);
     /* What came before an end is handed out first; the state tells the end the next time. */
     if (*got > 0)
         return TLS_OK;
     return progress == TLS_BAD ? say_failure(session, error) : progress;
-}
-
-/* It comes back after each record that is no plaintext. */
-static enum tls_progress peek_through(struct tls_session *session)
-{
-    int result, reason;
-    size_t before;
-    char byte;
-
-    do {
-        before = session->input.len;
-        result = wolfSSL_peek(session->ssl, &byte, 1);
-        if (result > 0)
-            return TLS_OK;
-        reason = wolfSSL_get_error(session->ssl, result);
-    } while (reason == WOLFSSL_ERROR_WANT_READ && session->input.len > 0 &&
-             session->input.len < before);
-    /* An end is said by the read that follows. */
-    return reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed ? TLS_WANT_INPUT : TLS_OK;
 }
 
 enum tls_progress tls_peek(struct tls_session *session)
@@ -715,7 +693,7 @@ enum tls_progress tls_peek(struct tls_session *session)
         return TLS_BAD;
     if (session->state == SESSION_PEER_CLOSED)
         return TLS_CLOSED;
-    return session->reader ? read_records(session, NULL, 0, &got) : peek_through(session);
+    return read_records(session, NULL, 0, &got);
 }
 
 enum tls_progress tls_write(struct tls_session *session, struct span data, struct haul_error *error)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A peer of TLS 1.3 that seals whatever a test wants, allowed or not. */
+/* A peer of TLS 1.3, or 1.2, that seals whatever a test wants, allowed or not. */
 #ifndef TESTS_RECORD_PEER_H
 #define TESTS_RECORD_PEER_H
 
@@ -16,10 +16,12 @@ struct record_peer {
     uint64_t sequence;
 };
 
-/* 32 or, for 0x1302, 48 bytes. */
+/* What record_reader_create() wants to know of a suite. */
+size_t record_peer_secret_bytes(uint16_t suite);
 void record_peer_init(struct record_peer *peer, uint16_t suite, const uint8_t *secret);
 void record_peer_update(struct record_peer *peer);
-/* Adds a record with this content, its type, and so many zeros behind it. type 0: none. */
+/* Adds a record with this content, its type, and, with TLS 1.3, so many zeros behind it. type 0:
+ * none. */
 void record_peer_seal(struct record_peer *peer, uint8_t type, struct span content, size_t padding,
                       struct text *output);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The reader of TLS 1.3's records against a peer that seals whatever it is told to. */
+/* The reader of records against a peer that seals whatever it is told to. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,10 +16,12 @@
 
 enum { ROOM = 40000 };
 
-static const uint16_t suites[] = {0x1301, 0x1302, 0x1303};
+static const uint16_t suites[] = {0x1301, 0x1302, 0x1303, 0xc02f, 0xc030, 0xcca8};
+static const uint16_t tls12_suites[] = {0xc02f, 0xc030, 0xcca8};
 
 struct fixture {
     struct record_peer peer;
+    uint8_t secret[RECORD_TLS12_SECRET_BYTES]; /* both began with it */
     struct record_reader *reader;
     struct text wire;  /* what the peer has sent */
     struct span input; /* what of it the reader has not taken */
@@ -39,13 +42,14 @@ static uint64_t random_number(void)
 static struct fixture *begin(uint16_t suite)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    uint8_t secret[48];
+    uint8_t secret[RECORD_TLS12_SECRET_BYTES];
 
     assert_non_null(f);
     for (size_t i = 0; i < sizeof(secret); i++)
         secret[i] = (uint8_t)random_number();
     record_peer_init(&f->peer, suite, secret);
-    f->reader = record_reader_create(suite, secret, suite == 0x1302 ? 48 : 32);
+    f->reader = record_reader_create(suite, secret, record_peer_secret_bytes(suite));
+    memcpy(f->secret, secret, sizeof(secret));
     assert_non_null(f->reader);
     return f;
 }
@@ -171,6 +175,7 @@ static void test_unknown_keys(void **state)
 
     (void)state;
     assert_null(record_reader_create(0x1304, secret, 32));
+    assert_null(record_reader_create(0xc013, secret, 32));
     assert_null(record_reader_create(0xc02f, secret, 32));
     assert_null(record_reader_create(0x1301, secret, 48));
     assert_null(record_reader_create(0x1302, secret, 32));
@@ -227,8 +232,8 @@ static void stream(uint16_t suite)
 static void test_streams(void **state)
 {
     (void)state;
-    for (int i = 0; i < 12; i++)
-        stream(suites[i % 3]);
+    for (size_t i = 0; i < 18; i++)
+        stream(suites[i % COUNT_OF(suites)]);
 }
 
 static void test_byte_at_a_time(void **state)
@@ -276,6 +281,11 @@ static void test_no_room(void **state)
     end(f);
 }
 
+static bool is_tls12(uint16_t suite)
+{
+    return suite >> 8 != 0x13;
+}
+
 /* Whatever bit is changed, wherever the record is cut: nothing of it is handed out. */
 static void damage(uint16_t suite, size_t byte, unsigned bit, size_t cut)
 {
@@ -283,6 +293,8 @@ static void damage(uint16_t suite, size_t byte, unsigned bit, size_t cut)
     enum record_step now;
 
     seal(f, RECORD_APPLICATION_DATA, SPAN("0123456789"));
+    if (byte >= f->wire.len)
+        byte = f->wire.len - 1;
     f->wire.data[byte] ^= (char)(1U << bit);
     f->input = span_make(f->wire.data, cut);
     now = step(f);
@@ -291,7 +303,9 @@ static void damage(uint16_t suite, size_t byte, unsigned bit, size_t cut)
         now = step(f);
     }
     assert_int_equal(f->got, 0);
-    if (byte < 3)
+    if (byte == 0 && is_tls12(suite)) /* may be another type, which is sealed as well */
+        assert_true(now == RECORD_UNEXPECTED || now == RECORD_DAMAGED);
+    else if (byte < 3)
         assert_int_equal(now, RECORD_UNEXPECTED);
     else if (byte == 3) /* 256 bytes more at least */
         assert_true(now == RECORD_WANTS_INPUT || now == RECORD_TOO_LONG);
@@ -308,9 +322,9 @@ static void test_damage(void **state)
 {
     (void)state;
     for (size_t s = 0; s < COUNT_OF(suites); s++)
-        for (size_t byte = 0; byte < 5 + 10 + 1 + 16; byte++)
+        for (size_t byte = 0; byte < 5 + 8 + 10 + 16; byte++)
             for (unsigned bit = 0; bit < 8; bit++)
-                damage(suites[s], byte, bit, bit % 2 ? 32 : (size_t)(random_number() % 32));
+                damage(suites[s], byte, bit, (size_t)(random_number() % 32));
 }
 
 /* A record that is repeated, left out, or in another place, is none of the peer's. */
@@ -319,8 +333,8 @@ static void test_order(void **state)
     static const char order[][4] = {"AA", "B", "BA", "ABB", "ACB", "ABA", "C"};
 
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(order); i++) {
-        struct fixture *f = begin(0x1301);
+    for (size_t i = 0; i < 2 * COUNT_OF(order); i++) {
+        struct fixture *f = begin(i % 2 ? 0xc02f : 0x1301);
         struct text wire = {0};
         enum record_step now = RECORD_DATA;
         size_t len;
@@ -329,10 +343,10 @@ static void test_order(void **state)
         len = f->wire.len;
         seal(f, RECORD_APPLICATION_DATA, SPAN("B"));
         seal(f, RECORD_APPLICATION_DATA, SPAN("C"));
-        for (const char *c = order[i]; *c; c++)
+        for (const char *c = order[i / 2]; *c; c++)
             text_add(&wire, span_make(f->wire.data + len * (size_t)(*c - 'A'), len));
         f->input = text_span(&wire);
-        for (const char *c = order[i]; now == RECORD_DATA; c++) {
+        for (const char *c = order[i / 2]; now == RECORD_DATA; c++) {
             now = step(f);
             if (now == RECORD_DATA)
                 assert_int_equal(f->data[0], *c);
@@ -350,7 +364,7 @@ static void test_limits_of_a_record(void **state)
     (void)state;
     /* as long as it may be: content, or padding */
     seal_data(f, RECORD_CONTENT_MAX);
-    assert_int_equal(f->wire.len, RECORD_BYTES_MAX);
+    assert_int_equal(f->wire.len, 5 + RECORD_CONTENT_MAX + 1 + 16);
     record_peer_seal(&f->peer, RECORD_APPLICATION_DATA, SPAN("x"), RECORD_CONTENT_MAX - 1,
                      &f->wire);
     assert_int_equal(send_and_step(f), RECORD_DATA);
@@ -563,7 +577,8 @@ static void test_longest_message(void **state)
     seal(f, RECORD_HANDSHAKE, span_sub(ticket, 9000, ticket.len));
     assert_int_equal(send_and_step(f), RECORD_MESSAGE);
     assert_message(f, RECORD_HANDSHAKE, ticket);
-    assert_int_equal(record_seal(f->reader, RECORD_HANDSHAKE, ticket).len, RECORD_BYTES_MAX);
+    assert_int_equal(record_seal(f->reader, RECORD_HANDSHAKE, ticket).len,
+                     5 + RECORD_CONTENT_MAX + 1 + 16);
     end(f);
 }
 
@@ -574,11 +589,11 @@ static void test_sealing(void **state)
     for (size_t s = 0; s < COUNT_OF(suites); s++) {
         struct fixture *f = begin(suites[s]);
         struct record_reader *other =
-            record_reader_create(suites[s], f->peer.secret, suites[s] == 0x1302 ? 48 : 32);
+            record_reader_create(suites[s], f->secret, record_peer_secret_bytes(suites[s]));
 
         for (int i = 0; i < 20; i++) {
             struct span content, again;
-            bool update = i % 7 == 6;
+            bool update = i % 7 == 6 && !is_tls12(suites[s]);
             uint8_t type = update ? RECORD_KEY_UPDATE : RECORD_NEW_SESSION_TICKET;
             enum record_step now;
             char data[100];
@@ -604,6 +619,47 @@ static void test_sealing(void **state)
             drop_sent(f);
         }
         record_reader_destroy(other);
+        end(f);
+    }
+}
+
+/* TLS 1.2 has the type outside, and no keys that change. */
+static void test_tls12(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < COUNT_OF(tls12_suites); s++) {
+        size_t overhead = tls12_suites[s] == 0xcca8 ? 5 + 16 : 5 + 8 + 16;
+        struct fixture *f = begin(tls12_suites[s]);
+
+        seal_data(f, RECORD_CONTENT_MAX);
+        assert_int_equal(f->wire.len, overhead + RECORD_CONTENT_MAX);
+        seal_data(f, 0);
+        seal(f, RECORD_HANDSHAKE, message(0, 0)); /* HelloRequest */
+        seal(f, RECORD_HANDSHAKE, message(RECORD_KEY_UPDATE, 1));
+        seal(f, RECORD_ALERT, SPAN("\1\0"));
+        assert_int_equal(send_and_step(f), RECORD_DATA);
+        assert_int_equal(f->got, RECORD_CONTENT_MAX);
+        assert_int_equal(step(f), RECORD_MESSAGE);
+        assert_message(f, RECORD_HANDSHAKE, message(0, 0));
+        assert_int_equal(record_seal(f->reader, RECORD_HANDSHAKE, SPAN("\0\0\0\0")).len,
+                         overhead + 4);
+        assert_int_equal(step(f), RECORD_MESSAGE);
+        assert_int_equal(record_seal(f->reader, RECORD_HANDSHAKE, message(24, 1)).len,
+                         overhead + 5);
+        assert_int_equal(step(f), RECORD_MESSAGE);
+        assert_message(f, RECORD_ALERT, SPAN("\1\0"));
+        assert_int_equal(step(f), RECORD_WANTS_INPUT);
+        drop_sent(f);
+        seal_data(f, RECORD_CONTENT_MAX + 1);
+        assert_int_equal(send_and_step(f), RECORD_TOO_LONG);
+        end(f);
+        f = begin(tls12_suites[s]);
+        seal(f, RECORD_CHANGE_CIPHER_SPEC, SPAN("\1"));
+        assert_int_equal(send_and_step(f), RECORD_UNEXPECTED);
+        end(f);
+        f = begin(tls12_suites[s]); /* not sealed */
+        f->input = span_make("\x15\3\3\0\2\1\0", 7);
+        assert_int_equal(step(f), RECORD_DAMAGED);
         end(f);
     }
 }
@@ -666,6 +722,7 @@ int main(void)
         cmocka_unit_test(test_what_is_forbidden),
         cmocka_unit_test(test_longest_message),
         cmocka_unit_test(test_sealing),
+        cmocka_unit_test(test_tls12),
         cmocka_unit_test(test_key_update),
     };
 

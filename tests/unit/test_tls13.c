@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What follows a handshake of TLS 1.3: records that a test seals in the server's name, allowed or
- * not, and sessions resumed. argv as of test_tls.
+ * What follows a handshake, mostly of TLS 1.3: records that a test seals in the server's name,
+ * allowed or not, and sessions resumed. argv as of test_tls.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,13 +22,18 @@ struct as_server {
     struct record_peer peer;
 };
 
-static struct as_server begin_as_server(void)
+static struct as_server begin_as(const struct tls_server_options *options)
 {
-    struct as_server as = {.f = begin(&tls13, "localhost")};
+    struct as_server as = {.f = begin(options, "localhost")};
 
     shake(as.f, PIECE_MAX);
     tls_server_become(&as.f->server, &as.peer);
     return as;
+}
+
+static struct as_server begin_as_server(void)
+{
+    return begin_as(&tls13);
 }
 
 static void seal(struct as_server *as, uint8_t type, struct span content)
@@ -230,6 +235,47 @@ static void test_replay(void **state)
         assert_int_equal(receive(&as, "xx", PIECE_MAX), TLS_BAD);
         text_free(&copy);
         end_with_alert(&as, 20);
+    }
+}
+
+/* TLS 1.2: wolfSSL hears of alerts and of a wish to negotiate anew, and of nothing else. */
+static void test_tls12_messages(void **state)
+{
+    static const struct tls_server_options chacha = {
+        .certificate = "ecdsa", .tls12 = true, .ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305"};
+    const struct tls_server_options *const options[] = {&tls12, &chacha};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        struct as_server as = begin_as(options[i]);
+        char byte;
+
+        seal(&as, 23, SPAN("one "));
+        seal(&as, 21, SPAN("\1\x5a")); /* user_canceled */
+        seal(&as, 23, SPAN("two"));
+        seal(&as, 21, SPAN("\1\0"));
+        assert_int_equal(receive(&as, "one two", i == 0 ? PIECE_MAX : 1), TLS_CLOSED);
+        end_with_alert(&as, -1);
+        as = begin_as(options[i]);
+        seal(&as, 23, SPAN("data"));
+        seal(&as, 21, SPAN("\2\x50"));
+        assert_int_equal(receive(&as, "data", PIECE_MAX), TLS_BAD);
+        assert_non_null(strstr(as.f->error.text, "internal_error"));
+        end(as.f);
+        as = begin_as(options[i]);
+        seal(&as, 23, SPAN("data"));
+        seal(&as, 20, SPAN("\1"));
+        assert_int_equal(receive(&as, "data", PIECE_MAX), TLS_BAD);
+        end(as.f);
+        as = begin_as(options[i]);
+        seal(&as, 23, SPAN("data"));
+        seal(&as, 22, SPAN("\0\0\0\0")); /* HelloRequest */
+        seal(&as, 23, SPAN("more"));
+        assert_int_equal(receive(&as, "datamore", 7), TLS_WANT_INPUT);
+        tls_server_take(&as.f->server, as.f->client);
+        assert_int_equal(tls_server_read(&as.f->server, &byte, 1), 0);
+        assert_int_equal(tls_server_alert(&as.f->server), 100); /* no_renegotiation, a warning */
+        end(as.f);
     }
 }
 
@@ -462,6 +508,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rules_of_messages),
         cmocka_unit_test(test_damage_is_answered),
         cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_tls12_messages),
         cmocka_unit_test(test_peek),
         cmocka_unit_test(test_resumption),
         cmocka_unit_test(test_whose_ticket),

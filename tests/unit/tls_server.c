@@ -51,6 +51,17 @@ static int keep_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int le
     return 0;
 }
 
+static int keep_tls12_secret(WOLFSSL *ssl, void *secret, int len, void *user)
+{
+    struct tls_server *server = user;
+
+    assert_int_equal(len, 48);
+    memcpy(server->traffic_secret, secret, 48);
+    assert_int_equal(wolfSSL_get_server_random(ssl, server->traffic_secret + 48, 32), 32);
+    assert_int_equal(wolfSSL_get_client_random(ssl, server->traffic_secret + 80, 32), 32);
+    return 0;
+}
+
 static void begin_session(struct tls_server *server)
 {
     char alpn[] = "http/1.1";
@@ -60,6 +71,7 @@ static void begin_session(struct tls_server *server)
     wolfSSL_SetIOReadCtx(server->ssl, server);
     wolfSSL_SetIOWriteCtx(server->ssl, server);
     wolfSSL_set_tls13_secret_cb(server->ssl, keep_secret, server);
+    wolfSSL_set_secret_cb(server->ssl, keep_tls12_secret, server);
     assert_int_equal(
         wolfSSL_UseALPN(server->ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_FAILED_ON_MISMATCH), 1);
 }

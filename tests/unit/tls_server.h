@@ -32,8 +32,8 @@ struct tls_server {
     struct text output; /* ciphertext for the client */
     size_t output_taken;
     bool accepted;
-    uint8_t traffic_secret[48]; /* TLS 1.3: of what it sends after the handshake */
-    size_t application_at;      /* where that begins in the output */
+    uint8_t traffic_secret[112]; /* of what it sends after the handshake */
+    size_t application_at;       /* where that begins in the output */
 };
 
 void tls_server_start(struct tls_server *server, const struct tls_server_options *options);
@@ -48,7 +48,7 @@ void tls_server_write(struct tls_server *server, const char *data, size_t len);
 void tls_server_close(struct tls_server *server);
 void tls_server_update_keys(struct tls_server *server);
 /* Who seals the records that follow on the server's output so far, as the server itself would; that
- * must write nothing more then. TLS 1.3 and keys not updated. */
+ * must write nothing more then. Its keys must not have been updated. */
 void tls_server_become(const struct tls_server *server, struct record_peer *peer);
 /* The alert that came from the client last; -1: none. */
 int tls_server_alert(const struct tls_server *server);
