@@ -93,6 +93,7 @@ int main(int argc, char **argv)
     HAUL_OPTIONS_INIT(&options);
     options.directory = argv[1];
     options.ca_certificate = getenv("EXAMPLE_CA");
+    options.threads = getenv("EXAMPLE_THREADS") ? 3 : 0;
     gallery.engine = haul_engine_create(&options, &error);
     if (!gallery.engine) {
         fprintf(stderr, "%s\n", error.text);

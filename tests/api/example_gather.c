@@ -25,6 +25,7 @@ int main(int argc, char **argv)
     HAUL_OPTIONS_INIT(&options);
     options.directory = argv[1];
     options.ca_certificate = getenv("EXAMPLE_CA");
+    options.threads = getenv("EXAMPLE_THREADS") ? 3 : 0;
     engine = haul_engine_create(&options, &error);
     if (!engine) {
         fprintf(stderr, "%s\n", error.text);

@@ -25,15 +25,20 @@ def nginx(media):
         yield server
 
 
-def run(program, *arguments, ca=None):
-    environment = dict(os.environ, LC_ALL="C")
-    if ca:
-        environment["EXAMPLE_CA"] = ca
-    return subprocess.run([program, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=60)
+@pytest.fixture(params=["driven", "threads"])
+def run(request):
+    """Runs a program whose engine works in the program's thread, or has threads: nobody is to see a difference."""
+    threads = {"EXAMPLE_THREADS": "yes"} if request.param == "threads" else {}
+
+    def run_program(program, *arguments, ca=None):
+        environment = dict(os.environ, LC_ALL="C", **threads, **({"EXAMPLE_CA": ca} if ca else {}))
+        return subprocess.run([program, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=60)
+
+    return run_program
 
 
 @pytest.mark.parametrize("kind", ["http", "tls13-ecdsa"])
-def test_gather(build, nginx, media, tmp_path, kind):
+def test_gather(run, build, nginx, media, tmp_path, kind):
     ended = run(build / "tests/example_gather", tmp_path, *(nginx.url(kind, f"/{name}") for name in MEDIA), ca=nginx.ca)
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = sorted(f"{tmp_path}/{name}: {size} bytes" for name, size in MEDIA.items())
@@ -41,7 +46,7 @@ def test_gather(build, nginx, media, tmp_path, kind):
     assert compare_trees(media, tmp_path) == []
 
 
-def test_gather_tells_of_failures(build, nginx, tmp_path):
+def test_gather_tells_of_failures(run, build, nginx, tmp_path):
     ended = run(build / "tests/example_gather", tmp_path, nginx.url("http", "/film-1.mp4"), nginx.url("http", "/no"), "no:url")
     assert ended.returncode == 1
     assert "film-1.mp4: 700001 bytes" in ended.stdout
@@ -51,7 +56,7 @@ def test_gather_tells_of_failures(build, nginx, tmp_path):
 
 @pytest.mark.parametrize("kind", ["http", "tls13-ecdsa"])
 @pytest.mark.parametrize("last_line_ends", [True, False])
-def test_callbacks(build, nginx, media, tmp_path, kind, last_line_ends):
+def test_callbacks(run, build, nginx, media, tmp_path, kind, last_line_ends):
     lines = "\n".join(nginx.url(kind, f"/{name}") for name in MEDIA)
     served = tmp_path / "list"
     served.mkdir()
@@ -65,7 +70,7 @@ def test_callbacks(build, nginx, media, tmp_path, kind, last_line_ends):
     assert compare_trees(media, target) == []
 
 
-def test_callbacks_without_a_list(build, nginx, tmp_path):
+def test_callbacks_without_a_list(run, build, nginx, tmp_path):
     ended = run(build / "tests/example_callbacks", tmp_path, nginx.url("http", "/nothing"))
     assert ended.returncode == 1
     assert "404" in ended.stderr

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from haul import as_nobody, check_files, run, run_good
+from haul import THREADS, as_nobody, check_files, run, run_good
 from origin import body_bytes
 
 IO_URING_SETUP = 425  # on every architecture
@@ -52,6 +52,7 @@ def test_help_needs_no_io_uring(option):
     run_good(option, prefix=forbidden(errno.EPERM))
 
 
+@pytest.mark.skipif(THREADS != [], reason="each thread has a ring, and they need more")
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
 def test_little_locked_memory_is_enough(origin, public_directory):
     """The limit of older systems; root has none."""
