@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 
-enum { IDLE_MAX_S = 30, CIPHER_COUNT_MAX = 256 };
+enum { IDLE_MAX_S = 30, LOOK_AFTER_MS = 5, CIPHER_COUNT_MAX = 256 };
 
 enum trust_state {
     TRUST_NONE,
@@ -115,11 +115,15 @@ static struct idle_host *add_idle_host(struct connector *connector, struct span 
     return NULL;
 }
 
-/* Bytes that nobody asked for make a plain connection unfit; with TLS they may be a ticket. */
+/* Bytes that nobody asked for make a plain connection unfit; with TLS they may be a ticket. Where a
+ * receive has ended with a response just before, there is little to be found. */
 static bool is_fit(struct connector *connector, const struct connection *connection)
 {
-    enum ring_socket_look look = ring_look(connector->ring, connection->fd);
+    uint64_t idle_ns = ring_now_ns(connector->ring) - connection->idle_since_ns;
+    enum ring_socket_look look = RING_SOCKET_SILENT;
 
+    if (idle_ns >= LOOK_AFTER_MS * (uint64_t)NS_PER_MS)
+        look = ring_look(connector->ring, connection->fd);
     return look == RING_SOCKET_SILENT || (look == RING_SOCKET_DATA && connection->tls);
 }
 
