@@ -311,6 +311,7 @@ void exchange_read_body(struct exchange *exchange)
     exchange->received_bytes = 0;
     exchange->lent_offset = 0;
     exchange->body_left = response_length(exchange->response);
+    buffers_unpark(exchange->buffers, exchange->chunk);
     start_timer(exchange);
     exchange->chunk_ns = ring_now_ns(exchange->ring); /* the user's time to decide does not count */
     align_body(exchange);
@@ -371,12 +372,18 @@ static void receive_into_chunk(struct exchange *exchange)
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
 
+static struct buffers_share *share_now(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_HEAD && exchange->parks ? buffers_parking(exchange->buffers)
+                                                               : exchange->share;
+}
+
 static struct chunk *take_chunk(struct exchange *exchange)
 {
     size_t bytes = exchange->chunk_bytes;
 
     if (exchange->state == EXCHANGE_HEAD)
-        return buffers_take(exchange->buffers, NULL, HEAD_BYTES);
+        return buffers_take(exchange->buffers, share_now(exchange), HEAD_BYTES);
     if (!exchange->share)
         exchange->share = buffers_join(exchange->buffers, span_of(exchange->connection->origin));
     if (bytes > exchange->chunk_bytes_max)
@@ -391,7 +398,7 @@ static void receive_with_chunk(struct exchange *exchange)
     if (!exchange->chunk) {
         exchange->chunk = take_chunk(exchange);
         if (!exchange->chunk) {
-            buffers_wait(exchange->buffers, exchange->share, &exchange->waiter);
+            buffers_wait(exchange->buffers, share_now(exchange), &exchange->waiter);
             return;
         }
         exchange->chunk_ns = ring_now_ns(exchange->ring);

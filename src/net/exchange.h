@@ -47,6 +47,8 @@ struct exchange {
     struct response *response; /* borrowed from the user */
     uint64_t timeout_ns;
     uint64_t deadline_ns; /* of the body as a whole; UINT64_MAX: none; set before the body */
+    bool parks;   /* between head and body the user may wait for other exchanges to end; set before
+                     exchange_start() */
     bool eager;   /* the user wants bytes as they come, not by the chunk; set before the body */
     bool aligned; /* memory and offset are to agree modulo a page: set before the body, as are... */
     uint64_t base_bytes;    /* ...where the body's first byte goes */

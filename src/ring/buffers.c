@@ -54,6 +54,7 @@ struct buffers {
     size_t active;                  /* shares that connections have joined */
     struct list hungry;             /* shares with waiters: whose turn it is, first */
     struct buffers_share momentary; /* what was taken without a share */
+    struct buffers_share parking;
 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -173,11 +174,25 @@ static size_t part_bytes(const struct buffers *buffers)
     return buffers->active > 1 ? budget / buffers->active : budget;
 }
 
+/* Of no host, and not freed. */
+static bool is_common(const struct buffers *buffers, const struct buffers_share *share)
+{
+    return share == &buffers->momentary || share == &buffers->parking;
+}
+
+static size_t bound_bytes(const struct buffers *buffers, const struct buffers_share *share)
+{
+    if (share == &buffers->momentary)
+        return SIZE_MAX;
+    if (share == &buffers->parking)
+        return buffers->region_max * CHUNK_BYTES_MAX / 4 * 3;
+    return part_bytes(buffers);
+}
+
 /* Who has nothing may always have a little, or more hosts than units could not be served at all. */
 static bool may_have(const struct buffers *buffers, const struct buffers_share *share, size_t bytes)
 {
-    return share == &buffers->momentary || share->out_bytes == 0 ||
-           share->out_bytes + bytes <= part_bytes(buffers);
+    return share->out_bytes == 0 || share->out_bytes + bytes <= bound_bytes(buffers, share);
 }
 
 static unsigned fair_index(const struct buffers *buffers, const struct buffers_share *share,
@@ -192,7 +207,7 @@ static unsigned fair_index(const struct buffers *buffers, const struct buffers_s
 
 static void share_free_if_idle(struct buffers *buffers, struct buffers_share *share)
 {
-    if (share == &buffers->momentary || share->connections > 0 || share->out_bytes > 0 ||
+    if (is_common(buffers, share) || share->connections > 0 || share->out_bytes > 0 ||
         list_is_linked(&share->waiters))
         return;
     list_remove(&share->hungry_node);
@@ -260,6 +275,21 @@ struct buffers_share *buffers_join(struct buffers *buffers, struct span host)
     if (share->connections++ == 0)
         buffers->active++;
     return share;
+}
+
+struct buffers_share *buffers_parking(struct buffers *buffers)
+{
+    return &buffers->parking;
+}
+
+void buffers_unpark(struct buffers *buffers, struct chunk *chunk)
+{
+    if (chunk->share != &buffers->parking)
+        return;
+    chunk->share = &buffers->momentary;
+    buffers->parking.out_bytes -= chunk->size;
+    buffers->momentary.out_bytes += chunk->size;
+    feed(buffers);
 }
 
 void buffers_leave(struct buffers *buffers, struct buffers_share *share)
@@ -349,6 +379,8 @@ static struct buffers *create(size_t budget_bytes, uint64_t seed)
     list_init(&buffers->hungry);
     list_init(&buffers->momentary.waiters);
     list_init(&buffers->momentary.hungry_node);
+    list_init(&buffers->parking.waiters);
+    list_init(&buffers->parking.hungry_node);
     map_init(&buffers->shares, seed);
     for (unsigned i = 0; i < SIZES; i++)
         list_init(&buffers->idle[i]);
@@ -401,7 +433,9 @@ void buffers_destroy(struct buffers *buffers)
         return;
     CHECK(buffers->out == 0 && buffers->shares.count == 0);
     CHECK(!list_is_linked(&buffers->momentary.waiters));
+    CHECK(!list_is_linked(&buffers->parking.waiters));
     list_remove(&buffers->momentary.hungry_node);
+    list_remove(&buffers->parking.hungry_node);
     while ((node = list_pop_front(&buffers->regions))) {
         struct buffers_region *region = LIST_ITEM(node, struct buffers_region, node);
 

@@ -57,14 +57,23 @@ size_t buffers_out(const struct buffers *buffers); /* chunks */
  * need: time to hold none while merely waiting, and to pass on what there is. */
 bool buffers_scarce(const struct buffers *buffers);
 
+/*
+ * The share of all who may come to keep their first chunk while they wait for others to end, who
+ * need chunks for that: it is three quarters of the budget, so that those others always go on. It
+ * is never left. buffers_unpark(): the chunk's holder waits for nothing but bytes any more; it
+ * counts as taken without a share.
+ */
+struct buffers_share *buffers_parking(struct buffers *buffers);
+void buffers_unpark(struct buffers *buffers, struct chunk *chunk);
+
 /* The share of a host (any string that names it; copied), for one more connection. NULL: out of
  * memory; the connection then does without. */
 struct buffers_share *buffers_join(struct buffers *buffers, struct span host);
 /* The connection needs no more; what it still holds may come back later. NULL is allowed. */
 void buffers_leave(struct buffers *buffers, struct buffers_share *share);
 
-/* `ready` is called once, from buffers_give() or buffers_leave(), when the waiter may take a chunk;
- * it may take, but not give. */
+/* `ready` is called once, from buffers_give(), buffers_leave() or buffers_unpark(), when the waiter
+ * may take a chunk; it may take, but not give. */
 struct buffers_waiter {
     struct list node;
     void (*ready)(struct buffers_waiter *waiter);

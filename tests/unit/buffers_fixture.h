@@ -43,12 +43,17 @@ static inline void pile_take_all(struct pile *pile, struct buffers *buffers,
         ;
 }
 
-static inline void pile_give(struct pile *pile, struct buffers *buffers)
+static inline struct chunk *pile_pop(struct pile *pile)
 {
     struct chunk *chunk = pile->chunks[--pile->count];
 
     pile->bytes -= chunk->size;
-    buffers_give(buffers, chunk);
+    return chunk;
+}
+
+static inline void pile_give(struct pile *pile, struct buffers *buffers)
+{
+    buffers_give(buffers, pile_pop(pile));
 }
 
 static inline void pile_give_all(struct pile *pile, struct buffers *buffers)

@@ -279,6 +279,67 @@ static void test_wait_from_within(void **state)
     buffers_destroy(buffers);
 }
 
+/* However many are parked, a quarter is left for the others. */
+static void test_parked_leave_some(void **state)
+{
+    struct buffers *buffers = buffers_create(BUDGET, NULL, 1);
+    size_t parked_max = BUDGET / UNIT / 4 * 3;
+    struct pile parked = {0}, others = {0};
+    struct chunk *chunk;
+
+    (void)state;
+    pile_take_all(&parked, buffers, buffers_parking(buffers), UNIT);
+    assert_int_equal(buffers_out(buffers), parked_max);
+    pile_take_all(&others, buffers, NULL, UNIT);
+    assert_int_equal(buffers_out(buffers), BUDGET / UNIT);
+    /* One that is parked no more counts as the others do. */
+    chunk = pile_pop(&parked);
+    buffers_unpark(buffers, chunk);
+    buffers_unpark(buffers, chunk);
+    assert_null(buffers_take(buffers, buffers_parking(buffers), UNIT));
+    pile_give(&others, buffers);
+    buffers_give(buffers, chunk);
+    chunk = buffers_take(buffers, buffers_parking(buffers), UNIT);
+    assert_non_null(chunk);
+    assert_null(buffers_take(buffers, buffers_parking(buffers), UNIT));
+    buffers_give(buffers, chunk);
+    pile_give_all(&others, buffers);
+    pile_give_all(&parked, buffers);
+    assert_whole(buffers, BUDGET / LARGEST);
+    buffers_destroy(buffers);
+}
+
+/* Who wants to park one lets others pass while too many are parked, and gets the next right. */
+static void test_parking_waiters(void **state)
+{
+    struct buffers *buffers = buffers_create(BUDGET, NULL, 1);
+    struct waiting parking, other;
+    struct pile parked = {0}, others = {0};
+    struct chunk *chunk;
+
+    (void)state;
+    called = 0;
+    pile_take_all(&parked, buffers, buffers_parking(buffers), UNIT);
+    pile_take_all(&others, buffers, NULL, UNIT);
+    wait_begin(&parking, buffers, buffers_parking(buffers));
+    wait_begin(&other, buffers, NULL);
+    pile_give(&others, buffers);
+    assert_int_equal(other.order, 1);
+    assert_int_equal(parking.order, 0);
+    pile_give(&others, buffers); /* lies idle now */
+    assert_int_equal(parking.order, 0);
+    chunk = pile_pop(&parked);
+    buffers_unpark(buffers, chunk);
+    assert_int_equal(parking.order, 2);
+    buffers_give(buffers, chunk);
+    wait_end(&parking);
+    wait_end(&other);
+    pile_give_all(&others, buffers);
+    pile_give_all(&parked, buffers);
+    assert_whole(buffers, BUDGET / LARGEST);
+    buffers_destroy(buffers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +350,8 @@ int main(void)
         cmocka_unit_test(test_waiter_takes_nothing),
         cmocka_unit_test(test_own_part_only),
         cmocka_unit_test(test_wait_from_within),
+        cmocka_unit_test(test_parked_leave_some),
+        cmocka_unit_test(test_parking_waiters),
     };
 
     return UNIT_RUN(tests);

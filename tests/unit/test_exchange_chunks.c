@@ -596,6 +596,37 @@ static void test_buffers_scarce(void **state)
     }
 }
 
+/* Whoever may wait for others between head and body gets no head while too many do so; whoever does
+ * not, gets both. */
+static void test_parked_heads(void **state)
+{
+    (void)state;
+    for (int parks = 0; parks < 2; parks++) {
+        begin();
+        take_others(buffers_parking(f.buffers), CHUNK_BYTES_MAX);
+        f.exchange.parks = parks;
+        f.keep = true;
+        start();
+        serve_text("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+        settle();
+        assert_int_equal(f.heads, !parks);
+        if (parks)
+            give_other();
+        wait_head();
+        take_others(buffers_parking(f.buffers), CHUNK_BYTES_MIN);
+        exchange_read_body(&f.exchange);
+        if (parks) { /* its chunk is parked no longer */
+            size_t before = f.other_count;
+
+            take_others(buffers_parking(f.buffers), CHUNK_BYTES_MIN);
+            assert_int_equal(f.other_count, before + 1);
+        }
+        assert_int_equal(finish(), HAUL_OK);
+        assert_span(text_span(&f.body), "hello");
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -616,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_buffers_exhausted_in_body),
         cmocka_unit_test(test_share_used_up),
         cmocka_unit_test(test_buffers_scarce),
+        cmocka_unit_test(test_parked_heads),
     };
 
     return UNIT_RUN(tests);
