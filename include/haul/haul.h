@@ -124,7 +124,8 @@ enum haul_allocation {
 /* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
 struct haul_options {
     size_t size;            /* of this struct, as the program was compiled */
-    unsigned downloads_max; /* requests in flight at once [64] */
+    unsigned downloads_max; /* requests in flight at once; fewer where too few descriptors may be
+                               open (RLIMIT_NOFILE): haul_stats.downloads_max [64] */
     unsigned
         connections_per_host; /* over all downloads; 0 [default]: up to 6, as the host bears it */
     uint64_t wait_ms;         /* between two starts on one host [0] */
@@ -243,6 +244,7 @@ struct haul_stats {
     uint64_t connections;
     uint64_t retries;
     uint64_t live; /* objects of all kinds that the engine holds: a steady state keeps it bounded */
+    uint64_t downloads_max; /* as asked for, or less if too few files may be open for as many */
 };
 
 /* What an active download is at. */

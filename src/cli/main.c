@@ -395,6 +395,22 @@ static int loop(struct app *app)
     }
 }
 
+static void tell_fewer_downloads(struct app *app)
+{
+    struct haul_stats stats = {.size = sizeof(stats)};
+    struct text line = {0};
+    struct rlimit files;
+
+    haul_engine_stats(app->engine, &stats);
+    if (stats.downloads_max >= app->options.downloads_max || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    text_printf(&line, "only %llu files may be open (ulimit -n): %llu downloads at once, not %llu",
+                (unsigned long long)files.rlim_cur, (unsigned long long)stats.downloads_max,
+                (unsigned long long)app->options.downloads_max);
+    report_say(&app->report, text_span(&line).data);
+    text_free(&line);
+}
+
 /* Everything that may fail before the first download. */
 static bool app_start(struct app *app, struct haul_error *error)
 {
@@ -413,6 +429,7 @@ static bool app_start(struct app *app, struct haul_error *error)
     app->engine = haul_engine_create(&engine, error);
     if (!app->engine)
         return false;
+    tell_fewer_downloads(app);
     source.context = app->input;
     haul_set_source(app->engine, &source);
     return true;

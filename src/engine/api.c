@@ -16,8 +16,11 @@
 #define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
 
 enum {
-    DESCRIPTORS_APART = 24,
-    DESCRIPTORS_A_THREAD = 8,
+    DESCRIPTORS_APART = 24,   /* ring, name servers, standard streams, list, log, the program's */
+    DESCRIPTORS_A_THREAD = 8, /* ring, name servers */
+    SINKS_PART = 8,           /* of all descriptors, one in so many is for files and directories */
+    SECOND_ATTEMPTS = 8,      /* sockets besides, for names with several addresses */
+    UNEVEN_PART = 8,          /* of all sockets, for threads that keep idle ones others could use */
     CONNECTIONS_PER_HOST = 6,
     PAUSE_MS = 1000,
     BUFFER_MEMORY = 64 * 1024 * 1024
@@ -123,23 +126,33 @@ static struct limiter *create_limiter(const struct haul_options *options, uint64
     return limiter_create(&limits, seed);
 }
 
-/* A download takes a socket and a file, and leaves an idle connection: as many at once as there are
- * descriptors for. */
+static size_t sink_descriptors(const struct haul_engine *engine)
+{
+    size_t least = 2 * (engine->options.public.threads > 0 ? engine->options.public.threads : 1);
+    size_t part = ring_descriptors_max(engine->ring) / SINKS_PART;
+
+    return part < least ? least : part;
+}
+
+/* A download takes a socket from its beginning on, but a file only once the body comes: files may
+ * be fewer, and wait for each other. Idle connections make way. */
 static void fit_descriptors(struct haul_engine *engine)
 {
     size_t limit = ring_descriptors_max(engine->ring);
     struct haul_options *options = &engine->options.public;
-    size_t apart = DESCRIPTORS_APART + options->threads * (size_t)DESCRIPTORS_A_THREAD;
-    size_t fit = limit > apart ? (limit - apart) / 3 : 0;
+    size_t apart = DESCRIPTORS_APART + options->threads * (size_t)DESCRIPTORS_A_THREAD +
+                   sink_descriptors(engine);
+    size_t sockets = limit > apart + SECOND_ATTEMPTS ? limit - apart : SECOND_ATTEMPTS + 1;
+    size_t fit = sockets - SECOND_ATTEMPTS;
 
-    if (fit < 1)
-        fit = 1;
+    engine->sockets.open_max = sockets;
+    if (options->threads > 1)
+        fit -= fit / UNEVEN_PART;
     if (options->downloads_max <= fit)
         return;
     log_write(&engine->log, HAUL_LOG_WARN,
-              "%u downloads at once would need more than the %zu open files that are allowed "
-              "(ulimit -n): %zu it is",
-              options->downloads_max, limit, fit);
+              "%zu open files are allowed (ulimit -n): %zu downloads at once instead of %u", limit,
+              fit, options->downloads_max);
     options->downloads_max = (unsigned)fit;
 }
 
@@ -150,6 +163,8 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
         .options = &engine->options.public,
         .log = &engine->log,
         .names = engine->names,
+        .sockets = &engine->sockets,
+        .sink_descriptors = sink_descriptors(engine),
         .ring = threads > 0 ? NULL : engine->ring,
         .results = threads > 0 ? &engine->inbox : NULL,
         .count = threads > 0 ? threads : 1,
@@ -460,6 +475,7 @@ void haul_engine_stats(const haul_engine *engine, struct haul_stats *stats)
         worker_refresh(engine->workers[0]);
     for (unsigned i = 0; i < engine->worker_count; i++)
         add_counts(stats, engine->workers[i]);
+    stats->downloads_max = engine->options.public.downloads_max;
     stats->live += engine->transfer_count + limiter_hosts(engine->limiter);
 }
 

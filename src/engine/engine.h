@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "engine/post.h"
 #include "haul/haul.h"
+#include "net/sockets.h"
 #include "polite/limiter.h"
 #include "ring/ring.h"
 
@@ -44,6 +45,7 @@ struct haul_engine {
     struct engine_options options;
     struct limiter *limiter;
     struct names *names;
+    struct socket_budget sockets;
     struct inbox inbox; /* for results, where workers have threads */
     struct worker **workers;
     unsigned worker_count;       /* one, without a thread, or options.public.threads */

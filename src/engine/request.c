@@ -235,6 +235,7 @@ static void send_request(struct request *request, struct connection *connection)
     request->reused = connection->exchanges > 0;
     request->transfer->connection_reused = request->reused;
     worker_count(&request->worker->counts.requests, 1);
+    request->exchange.parks = request->transfer->sink->open_waits;
     exchange_start(&request->exchange, connection, text_span(&request->head),
                    request->transfer->kind == HAUL_SINK_NONE);
 }
@@ -298,10 +299,14 @@ static void take_up(struct haul_download *transfer)
     struct span validator = text_span(&transfer->sink->validator);
 
     transfer->prepared = true;
+    transfer->stored_bytes = 0;
+    text_clear(&transfer->validator);
     if (!request_check_value(validator))
         return;
     transfer->stored_bytes = transfer->sink->have_bytes;
-    transfer->resumed_bytes = transfer->stored_bytes;
+    /* What a later try finds may be its own. */
+    if (transfer->tries == 1 || transfer->resumed_bytes > transfer->stored_bytes)
+        transfer->resumed_bytes = transfer->stored_bytes;
     transfer->total = transfer->sink->have_total;
     text_add(&transfer->validator, validator);
 }

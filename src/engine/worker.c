@@ -36,6 +36,16 @@ static void send_result(struct worker *worker, struct haul_download *transfer,
     outbox_send(&worker->results, &transfer->message, arrived);
 }
 
+static void abandon(struct haul_download *transfer,
+                    void (*done)(void *context, const struct haul_error *error))
+{
+    struct sink_version version = {.validator = text_span(&transfer->validator),
+                                   .total = transfer->total};
+
+    sink_set_user(transfer->sink, done, transfer);
+    transfer->sink->operations->abandon(transfer->sink, transfer->stored_bytes, &version);
+}
+
 /* --- a request ------------------------------------------------------------------------------- */
 
 /* However the body was framed: a file is whole only with as many bytes as the server said. */
@@ -49,6 +59,24 @@ static void check_whole(struct haul_download *transfer)
               (unsigned long long)transfer->stored_bytes, (unsigned long long)transfer->total);
 }
 
+static void rested(void *context, const struct haul_error *error)
+{
+    struct haul_download *transfer = context;
+
+    (void)error;
+    send_result(transfer->worker, transfer, transfer_request_ended);
+}
+
+/* Nobody knows when the next try will be. A file that stays open until then spares the syncing; but
+ * where descriptors are short, those with a grant would wait for those who wait for one. */
+static bool must_rest(const struct haul_download *transfer)
+{
+    struct sink *sink = transfer->sink;
+
+    return (transfer->error.status != HAUL_OK || transfer->next_url.text) &&
+           sink->operations->scarce && sink->operations->scarce(sink);
+}
+
 void worker_request_ended(struct worker *worker, struct haul_download *transfer,
                           const struct haul_error *error)
 {
@@ -58,7 +86,12 @@ void worker_request_ended(struct worker *worker, struct haul_download *transfer,
         check_whole(transfer);
     else if (transfer->error.status == HAUL_OK)
         transfer->error = *error;
-    send_result(worker, transfer, transfer_request_ended);
+    if (!must_rest(transfer)) {
+        send_result(worker, transfer, transfer_request_ended);
+        return;
+    }
+    transfer->prepared = false;
+    abandon(transfer, rested);
 }
 
 static void begin_arrived(struct message *message)
@@ -121,22 +154,13 @@ static void abandoned(void *context, const struct haul_error *error)
     sink_over(context);
 }
 
-static void abandon(struct haul_download *transfer)
-{
-    struct sink_version version = {.validator = text_span(&transfer->validator),
-                                   .total = transfer->total};
-
-    sink_set_user(transfer->sink, abandoned, transfer);
-    transfer->sink->operations->abandon(transfer->sink, transfer->stored_bytes, &version);
-}
-
 static void published(void *context, const struct haul_error *error)
 {
     struct haul_download *transfer = context;
 
     if (error->status != HAUL_OK) {
         transfer->error = *error;
-        abandon(transfer);
+        abandon(transfer, abandoned);
         return;
     }
     if (transfer->kind == HAUL_SINK_MEMORY)
@@ -152,7 +176,7 @@ static void close_arrived(struct message *message)
         sink_set_user(transfer->sink, published, transfer);
         transfer->sink->operations->publish(transfer->sink);
     } else {
-        abandon(transfer);
+        abandon(transfer, abandoned);
     }
 }
 
@@ -264,14 +288,16 @@ static bool create_parts(struct worker *worker, const struct worker_setup *setup
     const struct haul_options *options = setup->options;
     struct connector_options connector = {
         .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
-        .idle_max = (options->downloads_max + setup->count - 1) / setup->count,
+        .connections_max = (options->downloads_max + setup->count - 1) / setup->count,
+        .sockets = setup->sockets,
         .trust = {.ca_certificate = options->ca_certificate, .check = options->check_certificate},
     };
 
     worker->buffers = buffers_create((size_t)(options->buffer_memory / setup->count), worker->ring,
                                      ring_random(worker->ring));
     worker->resolver = resolver_create(worker->ring, &worker->log);
-    worker->directories = directories_create(worker->ring, setup->names);
+    worker->directories =
+        directories_create(worker->ring, setup->names, setup->sink_descriptors / setup->count);
     if (!worker->buffers || !worker->resolver || !worker->directories)
         return false;
     worker->connector = connector_create(worker->ring, worker->resolver, &connector, &worker->log);

@@ -64,10 +64,12 @@ struct worker_setup {
     const struct haul_options *options; /* all pointers: borrowed for as long as the worker is */
     const struct log *log;
     struct names *names;
-    struct ring *ring;     /* the engine's, to work in its thread; NULL: a thread of its own */
-    struct inbox *results; /* where a thread's results go to */
-    unsigned number;       /* among... */
-    unsigned count;        /* ...so many, which share memory and connections */
+    struct socket_budget *sockets;
+    size_t sink_descriptors; /* files and directories that may be open, of all workers */
+    struct ring *ring;       /* the engine's, to work in its thread; NULL: a thread of its own */
+    struct inbox *results;   /* where a thread's results go to */
+    unsigned number;         /* among... */
+    unsigned count;          /* ...so many, which share memory and descriptors */
 };
 
 static inline void worker_count(_Atomic uint64_t *count, uint64_t more)

@@ -41,6 +41,8 @@ static void connection_free(struct ref *ref)
     give_cipher(connection);
     tls_session_destroy(connection->tls);
     ring_close(connection->ring, connection->fd);
+    if (connection->sockets)
+        socket_count_give(connection->sockets);
     text_free(&connection->outgoing);
     free(connection->origin);
     free(connection);

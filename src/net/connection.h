@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/text.h"
+#include "net/sockets.h"
 #include "ring/buffers.h"
 #include "ring/ring.h"
 #include "tls/tls.h"
@@ -68,7 +69,8 @@ struct connection {
     struct list old_node;  /* among all idle ones, the longest idle first */
     void *idle_host;
     uint64_t idle_since_ns;
-    unsigned exchanges; /* carried so far */
+    unsigned exchanges;           /* carried so far */
+    struct socket_count *sockets; /* where its socket counts; NULL: nowhere */
 };
 
 /*

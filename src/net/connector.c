@@ -42,6 +42,7 @@ struct connector {
     struct list idle; /* all of them, longest idle first */
     size_t idle_count;
     struct timer idle_timer;
+    struct socket_count sockets;
     uint64_t made;
     struct list waiting_for_trust;
     enum trust_state trust_state;
@@ -73,6 +74,14 @@ static void close_oldest(struct connector *connector)
 
     idle_remove(connector, oldest);
     connection_close(oldest);
+}
+
+static void make_room(struct socket_count *sockets)
+{
+    struct connector *connector = CONTAINER_OF(sockets, struct connector, sockets);
+
+    while (sockets->open >= connector->options.connections_max && connector->idle_count > 0)
+        close_oldest(connector);
 }
 
 static uint64_t oldest_since_ns(const struct connector *connector)
@@ -149,7 +158,8 @@ void connector_give(struct connector *connector, struct connection *connection)
     struct span origin = span_of(connection->origin);
     struct idle_host *host;
 
-    if (!connection_quiet(connection) || connector->options.idle_max == 0) {
+    if (!connection_quiet(connection) ||
+        connector->sockets.open > connector->options.connections_max) {
         connection_close(connection);
         return;
     }
@@ -166,8 +176,6 @@ void connector_give(struct connector *connector, struct connection *connection)
     list_push_back(&host->connections, &connection->idle_node);
     list_push_back(&connector->idle, &connection->old_node);
     connector->idle_count++;
-    if (connector->idle_count > connector->options.idle_max)
-        close_oldest(connector);
     if (!timer_runs(&connector->idle_timer))
         ring_timer_start(connector->ring, &connector->idle_timer,
                          connection->idle_since_ns + IDLE_MAX_S * (uint64_t)NS_PER_S);
@@ -263,8 +271,10 @@ static void make_connection(struct connect *connect, int fd, struct haul_error *
         free(copy);
         tls_session_destroy(tls);
         ring_close(connector->ring, fd);
+        socket_count_give(&connector->sockets);
         return;
     }
+    connection->sockets = &connector->sockets;
     if (tls && connect->resumption == RESUMPTION_ALLOWED && tls_resume(tls))
         connect->resumption = RESUMPTION_TRIED;
     connection->origin = copy;
@@ -317,8 +327,8 @@ static void connect_dial(struct connect *connect)
     connect->state = CONNECT_DIALLING;
     timer_init(&connect->timer, connect_timed_out);
     connect->dial =
-        dial_start(connector->ring, connector->resolver, connect->url->host, connect->url->port,
-                   connector->options.timeout_ns, dial_done, connect);
+        dial_start(connector->ring, connector->resolver, &connector->sockets, connect->url->host,
+                   connect->url->port, connector->options.timeout_ns, dial_done, connect);
     if (connect->dial)
         return;
     timer_init(&connect->timer, dial_failed);
@@ -435,6 +445,7 @@ struct connector *connector_create(struct ring *ring, struct resolver *resolver,
     connector->resolver = resolver;
     connector->log = log;
     connector->options = *options;
+    connector->sockets = (struct socket_count){.budget = options->sockets, .make_room = make_room};
     map_init(&connector->idle_hosts, ring_random(ring));
     list_init(&connector->idle);
     list_init(&connector->waiting_for_trust);
@@ -451,6 +462,7 @@ void connector_destroy(struct connector *connector)
     while (connector->idle_count > 0)
         close_oldest(connector);
     timer_stop(&connector->idle_timer);
+    CHECK(connector->sockets.open == 0);
     ref_drop(&connector->ref);
 }
 

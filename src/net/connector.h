@@ -16,7 +16,10 @@
 
 struct connector_options {
     uint64_t timeout_ns; /* names and connecting; and again for the TLS handshake */
-    size_t idle_max;     /* connections kept while nobody uses them */
+    /* Before there are more connections than this, the oldest idle one is closed. Those in use are
+     * not bounded by it, but by: */
+    size_t connections_max;
+    struct socket_budget *sockets; /* borrowed; others may have some of them */
     struct tls_trust_options trust;
 };
 

@@ -16,7 +16,12 @@
 
 #include "base/alloc.h"
 
-enum { ATTEMPT_DELAY_MS = 250, RESOLUTION_DELAY_MS = 50, ATTEMPTS_MAX = 2 * RESOLVE_ADDRESSES_MAX };
+enum {
+    ATTEMPT_DELAY_MS = 250,
+    RESOLUTION_DELAY_MS = 50,
+    ROOM_DELAY_MS = 20, /* until one more look whether there is a socket to be had */
+    ATTEMPTS_MAX = 2 * RESOLVE_ADDRESSES_MAX
+};
 
 enum dial_state { DIAL_RUNNING, DIAL_ENDED };
 
@@ -41,12 +46,13 @@ struct dial {
     enum dial_state state;
     struct ring *ring;
     struct resolver *resolver;
+    struct socket_count *sockets;
     uint16_t port;
     char *host;
     void (*done)(void *context, int fd, const struct haul_error *error);
     void *context;
     struct timer give_up; /* the whole dial */
-    struct timer next;    /* the next attempt, though the last one has not failed */
+    struct timer next;    /* the next attempt, or another look for a socket for it */
     bool hold_v4;         /* only IPv4 has answered, and IPv6 still has its 50 ms */
     enum family turn;     /* which family is next */
     size_t connecting;    /* attempts under way */
@@ -94,6 +100,12 @@ void dial_cancel(struct dial *dial)
     ref_drop(&dial->ref);
 }
 
+static void close_socket(struct dial *dial, int fd)
+{
+    ring_close(dial->ring, fd);
+    socket_count_give(dial->sockets);
+}
+
 static void attempt_done(struct op *op, int res)
 {
     struct attempt *attempt = CONTAINER_OF(op, struct attempt, op);
@@ -107,7 +119,7 @@ static void attempt_done(struct op *op, int res)
         dial_end(dial, fd);
         return;
     }
-    ring_close(dial->ring, fd);
+    close_socket(dial, fd);
     if (dial->state == DIAL_ENDED)
         return;
     address_format(&attempt->address, where);
@@ -115,43 +127,71 @@ static void attempt_done(struct op *op, int res)
     dial_go_on(dial);
 }
 
-/* An address of the family whose turn it is, else of the other; NULL: none is left for now. */
-static const struct address *next_address(struct dial *dial)
+/* Of the family whose turn it is, else of the other; NULL: no address is left for now. */
+static struct family_answers *next_family(struct dial *dial)
 {
     for (int i = 0; i < FAMILY_COUNT; i++) {
-        struct family_answers *family = &dial->families[dial->turn];
+        struct family_answers *family = &dial->families[(dial->turn + i) % FAMILY_COUNT];
 
-        dial->turn = dial->turn == FAMILY_V6 ? FAMILY_V4 : FAMILY_V6;
         if (family->answered && family->used < family->question.count)
-            return &family->question.addresses[family->used++];
+            return family;
     }
     return NULL;
 }
 
-static bool attempt_start(struct dial *dial, const struct address *address)
+/* A socket; -EMFILE: not now. */
+static int take_socket(struct dial *dial, int family)
 {
-    struct attempt *attempt = alloc_zeroed(sizeof(*attempt));
+    int fd;
+
+    if (!socket_count_take(dial->sockets))
+        return -EMFILE;
+    fd = ring_socket(dial->ring, family);
+    if (fd < 0)
+        socket_count_give(dial->sockets);
+    return fd == -ENFILE ? -EMFILE : fd;
+}
+
+/* Takes over the socket, which may be -errno. */
+static bool attempt_start(struct dial *dial, const struct address *address, int fd)
+{
+    struct attempt *attempt;
     char where[ADDRESS_TEXT_BYTES];
 
+    if (fd < 0) {
+        address_format(address, where);
+        error_set(&dial->error, HAUL_NETWORK, -fd, "no socket for %s", where);
+        return false;
+    }
+    attempt = alloc_zeroed(sizeof(*attempt));
     if (!attempt) {
         error_set(&dial->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        close_socket(dial, fd);
         return false;
     }
     attempt->dial = dial;
     attempt->address = *address;
     address_set_port(&attempt->address, dial->port);
-    attempt->fd = ring_socket(dial->ring, address->any.sa_family);
-    if (attempt->fd < 0) {
-        address_format(&attempt->address, where);
-        error_set(&dial->error, HAUL_NETWORK, -attempt->fd, "no socket for %s", where);
-        free(attempt);
-        return false;
-    }
+    attempt->fd = fd;
     op_init(&attempt->op, attempt_done, &dial->ref);
     dial->attempts[dial->attempt_count++] = attempt;
     dial->connecting++;
     ring_connect(dial->ring, &attempt->op, attempt->fd, &attempt->address);
     return true;
+}
+
+static void start_timer(struct dial *dial, uint64_t delay_ms)
+{
+    ring_timer_start(dial->ring, &dial->next,
+                     ring_now_ns(dial->ring) + delay_ms * (uint64_t)NS_PER_MS);
+}
+
+/* What is under way has had its time, and makes way. */
+static void wait_for_socket(struct dial *dial)
+{
+    for (size_t i = 0; i < dial->attempt_count; i++)
+        ring_cancel(dial->ring, &dial->attempts[i]->op);
+    start_timer(dial, ROOM_DELAY_MS);
 }
 
 static bool all_answered(const struct dial *dial)
@@ -172,21 +212,24 @@ static void note_no_address(struct dial *dial)
               why->reason);
 }
 
-static void start_timer(struct dial *dial, uint64_t delay_ms)
-{
-    ring_timer_start(dial->ring, &dial->next,
-                     ring_now_ns(dial->ring) + delay_ms * (uint64_t)NS_PER_MS);
-}
-
 /* Starts the next attempt there is an address for. False: there is nothing left to hope for. */
 static bool try_next(struct dial *dial)
 {
-    const struct address *address;
+    struct family_answers *family;
 
     if (dial->hold_v4)
         return true;
-    while (dial->attempt_count < ATTEMPTS_MAX && (address = next_address(dial))) {
-        if (!attempt_start(dial, address))
+    while (dial->attempt_count < ATTEMPTS_MAX && (family = next_family(dial))) {
+        const struct address *address = &family->question.addresses[family->used];
+        int fd = take_socket(dial, address->any.sa_family);
+
+        if (fd == -EMFILE) {
+            wait_for_socket(dial);
+            return true;
+        }
+        family->used++;
+        dial->turn = family == &dial->families[FAMILY_V6] ? FAMILY_V4 : FAMILY_V6;
+        if (!attempt_start(dial, address, fd))
             continue;
         start_timer(dial, ATTEMPT_DELAY_MS);
         return true;
@@ -272,8 +315,8 @@ static void ask(struct dial *dial)
                                                  span_of(dial->host), numbers[f]);
 }
 
-struct dial *dial_start(struct ring *ring, struct resolver *resolver, struct span host,
-                        uint16_t port, uint64_t timeout_ns,
+struct dial *dial_start(struct ring *ring, struct resolver *resolver, struct socket_count *sockets,
+                        struct span host, uint16_t port, uint64_t timeout_ns,
                         void (*done)(void *context, int fd, const struct haul_error *error),
                         void *context)
 {
@@ -289,6 +332,7 @@ struct dial *dial_start(struct ring *ring, struct resolver *resolver, struct spa
     ref_init(&dial->ref, dial_free);
     dial->ring = ring;
     dial->resolver = resolver;
+    dial->sockets = sockets;
     dial->port = port;
     dial->done = done;
     dial->context = context;

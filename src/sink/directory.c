@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * A directory is in the map from its first directory_get() until it is closed: because opening it
- * failed, or because UNUSED_MAX others were given back after it.
+ * failed, because UNUSED_MAX others were given back after it, or to make room for another.
+ *
+ *     queue (no room) --> op busy --> fd: users > 0 <--> unused --> closed
+ *
+ * open_count counts what is open or being opened. Room comes when a directory is given back, or
+ * fails to open; then the queue goes on.
  */
 #include "sink/directory.h"
 
@@ -13,6 +18,7 @@
 
 enum {
     UNUSED_MAX = 64,
+    DIRECTORY_PART = 4, /* of all descriptors, one in so many */
     SPENDABLE_BYTES_MAX = 448 * 1024 * 1024,
     SPENDABLE_PART = 32 /* of the machine's memory */
 };
@@ -23,6 +29,12 @@ struct directories {
     struct map map;
     struct list unused; /* the longest unused first */
     size_t unused_count;
+    struct list queue;
+    size_t open_count;
+    size_t open_max;
+    struct list waiting_files; /* for a place; all are held then */
+    size_t files;              /* places held */
+    size_t files_max;
     size_t spendable_bytes;
 };
 
@@ -30,21 +42,27 @@ static void directory_last(struct ref *ref)
 {
     struct directory *directory = CONTAINER_OF(ref, struct directory, ref);
 
-    CHECK(directory->users == 0);
-    if (directory->fd >= 0)
-        ring_close(directory->directories->ring, directory->fd);
+    CHECK(directory->users == 0 && directory->fd < 0);
     names_close(directory->place);
     free(directory->path);
     free(directory);
 }
 
-/* Forgets it; the last op ends it. */
+/* Closes and forgets it; the last op ends it. */
 static void directory_drop(struct directory *directory)
 {
-    map_remove(&directory->directories->map, &directory->node);
+    struct directories *directories = directory->directories;
+
+    map_remove(&directories->map, &directory->node);
+    list_remove(&directory->queue_node);
     if (list_is_linked(&directory->unused_node)) {
         list_remove(&directory->unused_node);
-        directory->directories->unused_count--;
+        directories->unused_count--;
+    }
+    if (directory->fd >= 0) {
+        ring_close(directories->ring, directory->fd);
+        directory->fd = -1;
+        directories->open_count--;
     }
     ref_drop(&directory->ref);
 }
@@ -57,7 +75,8 @@ static size_t spendable_bytes(void)
     return part < SPENDABLE_BYTES_MAX ? part : SPENDABLE_BYTES_MAX;
 }
 
-struct directories *directories_create(struct ring *ring, struct names *names)
+struct directories *directories_create(struct ring *ring, struct names *names,
+                                       size_t descriptors_max)
 {
     struct directories *directories = alloc_zeroed(sizeof(*directories));
 
@@ -68,6 +87,10 @@ struct directories *directories_create(struct ring *ring, struct names *names)
     directories->spendable_bytes = spendable_bytes();
     map_init(&directories->map, ring_random(ring));
     list_init(&directories->unused);
+    list_init(&directories->queue);
+    list_init(&directories->waiting_files);
+    directories->open_max = descriptors_max < DIRECTORY_PART ? 1 : descriptors_max / DIRECTORY_PART;
+    directories->files_max = descriptors_max < 2 ? 1 : descriptors_max - directories->open_max;
     return directories;
 }
 
@@ -77,6 +100,7 @@ void directories_destroy(struct directories *directories)
 
     if (!directories)
         return;
+    CHECK(directories->files == 0 && !list_is_linked(&directories->waiting_files));
     while ((node = map_any(&directories->map)))
         directory_drop(MAP_ITEM(node, struct directory, node));
     map_free(&directories->map);
@@ -94,6 +118,26 @@ bool directories_spend(struct directories *directories, size_t bytes)
         return false;
     directories->spendable_bytes -= bytes;
     return true;
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static bool make_room(struct directories *directories)
+{
+    while (directories->open_count >= directories->open_max && directories->unused_count > 0)
+        directory_drop(LIST_ITEM(directories->unused.next, struct directory, unused_node));
+    return directories->open_count < directories->open_max;
+}
+
+static void open_queued(struct directories *directories)
+{
+    while (list_is_linked(&directories->queue) && make_room(directories)) {
+        struct directory *directory =
+            LIST_ITEM(list_pop_front(&directories->queue), struct directory, queue_node);
+
+        directories->open_count++;
+        ring_open_directory(directories->ring, &directory->op, directory->path, true);
+    }
 }
 
 static void tell_waiters(struct directory *directory, const struct haul_error *error)
@@ -115,6 +159,7 @@ static void tell_waiters(struct directory *directory, const struct haul_error *e
 static void opened(struct op *op, int res)
 {
     struct directory *directory = CONTAINER_OF(op, struct directory, op);
+    struct directories *directories = directory->directories;
     struct haul_error error = {.status = HAUL_OK};
 
     if (res >= 0) {
@@ -122,6 +167,7 @@ static void opened(struct op *op, int res)
     } else {
         error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_DIRECTORY, -res,
                   "can't open or create the directory %s", directory->path);
+        directories->open_count--;
         directory_drop(directory);
     }
     tell_waiters(directory, &error);
@@ -129,6 +175,7 @@ static void opened(struct op *op, int res)
         directory->users++; /* all who waited have gone */
         directory_release(directory);
     }
+    open_queued(directories);
 }
 
 static struct directory *directory_create(struct directories *directories, struct span path)
@@ -153,8 +200,10 @@ static struct directory *directory_create(struct directories *directories, struc
     ref_init(&directory->ref, directory_last);
     list_init(&directory->waiting);
     list_init(&directory->unused_node);
+    list_init(&directory->queue_node);
     op_init(&directory->op, opened, &directory->ref);
-    ring_open_directory(directories->ring, &directory->op, directory->path, true);
+    list_push_back(&directories->queue, &directory->queue_node);
+    open_queued(directories);
     return directory;
 }
 
@@ -197,4 +246,50 @@ void directory_release(struct directory *directory)
     list_push_back(&directories->unused, &directory->unused_node);
     if (++directories->unused_count > UNUSED_MAX)
         directory_drop(LIST_ITEM(directories->unused.next, struct directory, unused_node));
+    open_queued(directories);
+}
+
+bool directory_scarce(const struct directory *directory)
+{
+    const struct directories *directories = directory->directories;
+
+    return (directories->open_count - directories->unused_count) * 2 > directories->open_max;
+}
+
+/* --- places for files ------------------------------------------------------------------------ */
+
+bool file_place_take(struct directories *directories, struct file_place *place)
+{
+    CHECK(!place->held);
+    if (directories->files == directories->files_max) {
+        list_push_back(&directories->waiting_files, &place->node);
+        return false;
+    }
+    directories->files++;
+    place->held = true;
+    return true;
+}
+
+void file_place_give(struct directories *directories, struct file_place *place)
+{
+    struct list *node;
+    struct file_place *next;
+
+    list_remove(&place->node);
+    if (!place->held)
+        return;
+    place->held = false;
+    node = list_pop_front(&directories->waiting_files);
+    if (!node) {
+        directories->files--;
+        return;
+    }
+    next = LIST_ITEM(node, struct file_place, node);
+    next->held = true;
+    ring_later(directories->ring, next->op);
+}
+
+bool file_places_scarce(const struct directories *directories)
+{
+    return directories->files * 2 > directories->files_max;
 }

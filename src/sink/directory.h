@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The directories that files go to: opened once, created where they are missing, and closed when
- * many others have been used since. Of one thread; the names in them may be shared with others.
+ * many others have been used since, or when room is needed for another. Of one thread; the names in
+ * them may be shared with others.
+ *
+ * Descriptors are bounded: whoever wants to open a directory or a file beyond that, waits until
+ * another is given back. Directories and files have bounds of their own, and a sink takes its
+ * directory first and then the place of its file, so that they never wait in a circle.
  */
 #ifndef SINK_DIRECTORY_H
 #define SINK_DIRECTORY_H
@@ -28,6 +33,7 @@ struct directory {
     struct op op;
     struct list waiting;
     struct list unused_node;
+    struct list queue_node; /* not yet being opened, for want of room */
 };
 
 struct directory_wait {
@@ -37,8 +43,17 @@ struct directory_wait {
     struct list node;
 };
 
-/* names: borrowed. NULL: out of memory. */
-struct directories *directories_create(struct ring *ring, struct names *names);
+/* The right to have a file open. Stands in its user, zeroed but for op and node. */
+struct file_place {
+    struct op *op; /* its `done` is called from the loop when the place comes after a wait */
+    struct list node;
+    bool held;
+};
+
+/* names: borrowed. descriptors_max: for files and directories that are open at once; at least 2.
+ * NULL: out of memory. */
+struct directories *directories_create(struct ring *ring, struct names *names,
+                                       size_t descriptors_max);
 void directories_destroy(struct directories *directories); /* no directory is in use any more */
 struct ring *directories_ring(const struct directories *directories);
 /* Takes from what the page cache may be given of files that are written past it, while the disk
@@ -50,5 +65,14 @@ struct directory *directory_get(struct directories *directories, struct span pat
                                 struct directory_wait *wait, struct haul_error *error);
 void directory_unwait(struct directory_wait *wait);
 void directory_release(struct directory *directory);
+/* Whether more than half of the directories that may be open are in use. */
+bool directory_scarce(const struct directory *directory);
+
+/* True: held from now on. False: place->op will be done once it is. */
+bool file_place_take(struct directories *directories, struct file_place *place);
+/* Gives it back, or waits no longer; allowed in any state. */
+void file_place_give(struct directories *directories, struct file_place *place);
+/* Whether more than half of all places are held. */
+bool file_places_scarce(const struct directories *directories);
 
 #endif

@@ -16,6 +16,10 @@
  * only after its data was synced, and removed before the bytes that it describes are: a crash
  * leaves either no description, and the file is begun anew, or a true one.
  *
+ * A file is open only with a place for it (directory.h). The place is waited for before the claim,
+ * in prepare if there is a partial file, else in open; until then the sink has nothing but names
+ * and the directory. It goes with the file.
+ *
  * A partial file of another program (`proceed`) is continued in place, with one write at a time, so
  * that it never has a hole; if the server will not continue it, it is left as it is.
  */
@@ -57,6 +61,12 @@ struct sink_file {
     struct map_node partial_claim;
     bool name_claimed;
     bool partial_claimed;
+    struct file_place place;
+    struct claim { /* under way, or waiting for the place */
+        const char *name;
+        enum ring_claim how;
+        void (*done)(struct sink_file *file, int res); /* res >= 0: fd is set */
+    } claim;
     int fd; /* -1: not open */
     enum haul_direct direct;
     enum haul_allocation allocation;
@@ -186,6 +196,66 @@ static bool claim_partial(struct sink_file *file, struct haul_error *error)
     return false;
 }
 
+/* --- opening and closing --------------------------------------------------------------------- */
+
+static void claimed(struct op *op, int res)
+{
+    struct sink_file *file = file_of_op(op);
+
+    if (res >= 0)
+        file->fd = res;
+    else
+        file_place_give(file->directories, &file->place);
+    file->sink.open_waits = !file->place.held;
+    file->claim.done(file, res);
+}
+
+static void placed(struct op *op, int res)
+{
+    struct sink_file *file = file_of_op(op);
+
+    (void)res;
+    ring_claim(file->sink.ring, step(file, claimed), file->directory->fd, file->claim.name,
+               file->claim.how);
+}
+
+static void claim(struct sink_file *file, const char *name, enum ring_claim how,
+                  void (*done)(struct sink_file *file, int res))
+{
+    file->claim = (struct claim){.name = name, .how = how, .done = done};
+    file->place.op = step(file, placed);
+    if (file->place.held || file_place_take(file->directories, &file->place))
+        placed(file->place.op, 0);
+}
+
+static void close_file(struct sink_file *file)
+{
+    if (file->fd >= 0)
+        ring_close(file->sink.ring, file->fd);
+    file->fd = -1;
+    file_place_give(file->directories, &file->place);
+    file->sink.open_waits = true;
+    unclaim(file);
+}
+
+/* As it was before prepare, which may follow. Somebody may want to take the file up at once. */
+static void forget(struct sink_file *file)
+{
+    if (file->fd >= 0)
+        ring_unlock(file->sink.ring, file->fd);
+    close_file(file);
+    if (file->directory)
+        directory_release(file->directory);
+    file->directory = NULL;
+    file->adopted = false;
+    file->marked = false;
+    file->described = false;
+    file->sink.foreign = false;
+    file->sink.have_bytes = 0;
+    file->sink.have_total = UINT64_MAX;
+    text_clear(&file->sink.validator);
+}
+
 /* --- prepare --------------------------------------------------------------------------------- */
 
 static struct span next_line(struct span *rest)
@@ -253,16 +323,12 @@ static void fail_claim(struct sink_file *file, int res)
              file->directory_path);
 }
 
-static void partial_claimed(struct op *op, int res)
+static void partial_claimed(struct sink_file *file, int res)
 {
-    struct sink_file *file = file_of_op(op);
-
-    if (res < 0) {
+    if (res < 0)
         fail_claim(file, res);
-        return;
-    }
-    file->fd = res;
-    ring_facts(file->sink.ring, step(file, looked_at), file->fd, &file->facts);
+    else
+        ring_facts(file->sink.ring, step(file, looked_at), file->fd, &file->facts);
 }
 
 static void adopted_looked_at(struct op *op, int res)
@@ -284,12 +350,9 @@ static void fail_existing(struct sink_file *file)
     fail(file, HAUL_EXISTS, 0, "%s is there already in %s", name_of(file), file->directory_path);
 }
 
-static void adoptable_claimed(struct op *op, int res)
+static void adoptable_claimed(struct sink_file *file, int res)
 {
-    struct sink_file *file = file_of_op(op);
-
     if (res >= 0) {
-        file->fd = res;
         ring_facts(file->sink.ring, step(file, adopted_looked_at), file->fd, &file->facts);
     } else if (res == -EBUSY) {
         fail_claim(file, res);
@@ -305,8 +368,7 @@ static void final_looked_for(struct op *op, int res)
     struct sink_file *file = file_of_op(op);
 
     if (res == 1 && file->proceed)
-        ring_claim(file->sink.ring, step(file, adoptable_claimed), file->directory->fd,
-                   name_of(file), RING_CLAIM_KEEP);
+        claim(file, name_of(file), RING_CLAIM_KEEP, adoptable_claimed);
     else if (res == 1)
         fail_existing(file);
     else
@@ -318,8 +380,7 @@ static void partial_looked_for(struct op *op, int res)
     struct sink_file *file = file_of_op(op);
 
     if (res == 1)
-        ring_claim(file->sink.ring, step(file, partial_claimed), file->directory->fd,
-                   file->partial.data, RING_CLAIM_KEEP);
+        claim(file, file->partial.data, RING_CLAIM_KEEP, partial_claimed);
     else if (file->proceed || !file->auto_renaming)
         ring_exists(file->sink.ring, step(file, final_looked_for), file->directory->fd,
                     name_of(file));
@@ -368,6 +429,7 @@ static void file_prepare(struct sink *sink)
         sink_step_later(sink);
         return;
     }
+    sink->kept = false;
     if (!file->directory)
         file->directory = directory_get(file->directories, span_of(file->directory_path),
                                         &file->wait, &sink->answer);
@@ -475,16 +537,12 @@ static void lay_out(struct sink_file *file)
 
 /* --- open ------------------------------------------------------------------------------------ */
 
-static void file_opened(struct op *op, int res)
+static void file_opened(struct sink_file *file, int res)
 {
-    struct sink_file *file = file_of_op(op);
-
-    if (res < 0) {
+    if (res < 0)
         fail_claim(file, res);
-        return;
-    }
-    file->fd = res;
-    lay_out(file);
+    else
+        lay_out(file);
 }
 
 static void file_truncated(struct op *op, int res)
@@ -510,7 +568,8 @@ static void description_removed(struct op *op, int res)
     ring_truncate(file->sink.ring, step(file, file_truncated), file->fd, 0);
 }
 
-/* The server sends the file anew: what the other program left stays as it is. */
+/* The server sends the file anew: what the other program left stays as it is. The place is kept for
+ * the file that follows. */
 static void leave_adopted(struct sink_file *file)
 {
     ring_close(file->sink.ring, file->fd);
@@ -526,8 +585,7 @@ static void file_open(struct sink *sink, bool resume)
     if (file->adopted && !resume)
         leave_adopted(file);
     if (file->fd < 0)
-        ring_claim(sink->ring, step(file, file_opened), file->directory->fd, file->partial.data,
-                   RING_CLAIM_NEW);
+        claim(file, file->partial.data, RING_CLAIM_NEW, file_opened);
     else if (file->adopted)
         sink_step_later(sink);
     else if (!resume && file->marked)
@@ -633,21 +691,31 @@ static void file_write(struct sink *sink, struct sink_write *write)
         write_part(file, write);
 }
 
-/* Zeros that a helper thread writes ahead can be many. */
+/* Zeros that a helper thread writes ahead can be many, and what other sinks have may stay theirs.
+ */
 static void file_hurry(struct sink *sink)
 {
-    ring_cancel(sink->ring, &sink->op);
+    struct sink_file *file = file_of(sink);
+
+    if (!list_is_linked(&file->wait.node) && !list_is_linked(&file->place.node)) {
+        ring_cancel(sink->ring, &sink->op);
+        return;
+    }
+    directory_unwait(&file->wait);
+    file_place_give(file->directories, &file->place);
+    error_set(&sink->answer, HAUL_UNFINISHED, 0, "stopped");
+    sink_step_fail_later(sink);
+}
+
+static bool file_scarce(struct sink *sink)
+{
+    const struct sink_file *file = file_of(sink);
+
+    return (file->place.held && file_places_scarce(file->directories)) ||
+           (file->directory && directory_scarce(file->directory));
 }
 
 /* --- publish --------------------------------------------------------------------------------- */
-
-static void close_file(struct sink_file *file)
-{
-    if (file->fd >= 0)
-        ring_close(file->sink.ring, file->fd);
-    file->fd = -1;
-    unclaim(file);
-}
 
 static void set_path(struct sink_file *file)
 {
@@ -727,20 +795,12 @@ static void file_publish(struct sink *sink)
 
 /* --- abandon --------------------------------------------------------------------------------- */
 
-/* Somebody may want to take it up at once. */
-static void let_go(struct sink_file *file)
-{
-    if (file->fd >= 0)
-        ring_unlock(file->sink.ring, file->fd);
-    close_file(file);
-}
-
 static void abandoned(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
 
     (void)res; /* what can't be removed is begun anew by the next run */
-    let_go(file);
+    forget(file);
     sink_step_end(&file->sink, &fine);
 }
 
@@ -801,8 +861,8 @@ static void file_abandon(struct sink *sink, uint64_t bytes, const struct sink_ve
     } else if (file->fd >= 0 && !file->adopted && !file->described) {
         ring_unlink(sink->ring, step(file, abandoned), file->directory->fd, file->partial.data);
     } else { /* nothing was begun, or what is there stays as it is */
-        sink->kept = file->fd >= 0;
-        let_go(file);
+        sink->kept = sink->kept || file->fd >= 0;
+        forget(file);
         sink_step_later(sink);
     }
 }
@@ -814,10 +874,7 @@ static void file_destroy(struct sink *sink)
     struct sink_file *file = file_of(sink);
 
     directory_unwait(&file->wait);
-    if (file->directory) {
-        close_file(file);
-        directory_release(file->directory);
-    }
+    forget(file);
     text_free(&file->wanted);
     text_free(&file->partial);
     text_free(&file->attribute);
@@ -831,6 +888,7 @@ static const struct sink_operations operations = {
     .open = file_open,
     .write = file_write,
     .hurry = file_hurry,
+    .scarce = file_scarce,
     .publish = file_publish,
     .abandon = file_abandon,
     .destroy = file_destroy,
@@ -873,6 +931,8 @@ struct sink *sink_file_create(struct directories *directories,
     file->directories = directories;
     file->wait.done = directory_opened;
     list_init(&file->wait.node);
+    list_init(&file->place.node);
+    file->sink.open_waits = true;
     list_init(&file->line.writes);
     file->auto_renaming = options->auto_renaming;
     file->proceed = options->proceed;

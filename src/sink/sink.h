@@ -12,6 +12,10 @@
  * only when no write is under way. One step (any call but write) is under way at a time; its end
  * is told by step_done, from the loop. A publish that fails is followed by abandon. Whatever a sink
  * starts in the kernel holds a reference on it.
+ *
+ * prepare and open may wait for other sinks to end. So whoever has a sink that waits may hold
+ * nothing that those others need; and between two tries a sink that is `scarce` must be abandoned,
+ * after which it can be prepared anew.
  */
 #ifndef SINK_SINK_H
 #define SINK_SINK_H
@@ -55,6 +59,8 @@ struct sink_operations {
     /* The download is to stop: what may wait for somebody else, or for long, ends soon. NULL:
      * nothing does. */
     void (*hurry)(struct sink *sink);
+    /* Whether it has what others wait for, or soon will. NULL: never. */
+    bool (*scarce)(struct sink *sink);
     /* All is there: make it the finished file, under a name that is still free. */
     void (*publish)(struct sink *sink);
     /* Nothing becomes of it. keep: what was written up to `bytes` is kept, with the version, for
@@ -83,6 +89,7 @@ struct sink {
     struct text validator; /* as in struct sink_version */
     uint64_t have_total;   /* UINT64_MAX: unknown */
     bool foreign;          /* what there is was written by another program: no version is known */
+    bool open_waits;       /* open may wait for other sinks to end */
     bool kept;             /* result of abandon: there is something to take up */
     struct text name;      /* of the file, as far as known: for people; who looks on from another
                               thread holds the lock on names */

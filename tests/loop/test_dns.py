@@ -102,6 +102,18 @@ def test_dead_ipv6_that_swallows(network, inner, target):
     check_files(target, {"5": body_bytes(5)})
 
 
+def test_dead_ipv6_that_swallows_many(network, inner, target):
+    """There are not enough sockets for two attempts each."""
+    origin = inner("127.0.0.1")
+    urls = [origin.url(f"/bytes/5?seed={i}", host="both.haul.test") for i in range(24)]
+    with network.call(FullListener, "::1", origin.port):
+        ended = run("-j", 24, "-x", 24, "-m", 1, "-d", target, *urls,
+                    prefix=[*network.prefix, "prlimit", "--nofile=64:64"])
+    assert ended.status == 0, ended.stderr
+    assert ended.seconds < 3 * PATIENCE
+    assert len(list(target.iterdir())) == 24
+
+
 def test_one_of_two_addresses_is_dead(network, inner, target):
     origin = inner("127.0.0.2")
     ended = run("-m", 1, "-d", target, origin.url("/bytes/5", host="two.haul.test"), prefix=network.prefix)

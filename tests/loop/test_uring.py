@@ -62,13 +62,6 @@ def test_little_locked_memory_is_enough(origin, public_directory):
     check_files(public_directory / "new", {"300000": body_bytes(300000)})
 
 
-def test_few_descriptors_are_enough(origin, target):
-    """Where no more can be open at once, downloads wait for each other."""
-    urls = [origin.url(f"/delay/0.1?seed={i}") for i in range(150)]
-    run_good("-j", 150, "-x", 150, "-d", target, *urls, prefix=["prlimit", "--nofile=64:64"])
-    assert len(list(target.iterdir())) == 150
-
-
 if __name__ == "__main__":
     forbid(IO_URING_SETUP, int(sys.argv[1]))
     os.execvp(sys.argv[2], sys.argv[2:])

@@ -12,6 +12,8 @@
 
 #define PATIENCE_NS (UINT64_C(20) * (uint64_t)NS_PER_S)
 
+enum { DESCRIPTORS_MAX = 1000 };
+
 const char *const bases[] = {"/tmp", "/dev/shm"};
 
 struct sink_file_fixture f;
@@ -25,7 +27,7 @@ void begin_ring(uint32_t features_off)
     CHECK(f.ring);
     f.names = names_create(ring_random(f.ring));
     CHECK(f.names);
-    f.directories = directories_create(f.ring, f.names);
+    f.directories = directories_create(f.ring, f.names, DESCRIPTORS_MAX);
     CHECK(f.directories);
 }
 
