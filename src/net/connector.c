@@ -434,8 +434,7 @@ struct connector *connector_create(struct ring *ring, struct resolver *resolver,
 
     if (!connector)
         return NULL;
-    connector->ciphers = buffers_create(CIPHER_COUNT_MAX * (size_t)CONNECTION_CIPHER_BYTES, false,
-                                        ring_random(ring));
+    connector->ciphers = buffers_create_open(CIPHER_COUNT_MAX * (size_t)CONNECTION_CIPHER_BYTES);
     if (!connector->ciphers) {
         free(connector);
         return NULL;
