@@ -30,82 +30,16 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "ring/buffers.h"
-#include "sink/directory.h"
 #include "sink/file_name.h"
-#include "sink/sink.h"
+#include "sink/internal.h"
 
 #define ATTRIBUTE "user.haul.partial"
 
-enum {
-    ATTRIBUTE_BYTES_MAX = 3072,
-    URL_HASH_BYTES = 33,
-    DIRECT_WRITES_MAX = 4,   /* under way */
-    DIRECT_WRITES_ENOUGH = 2 /* before the page cache takes what the disk can't yet */
-};
-
-struct sink_file {
-    struct sink sink;
-    struct directories *directories;
-    struct directory_wait wait;
-    struct directory *directory; /* NULL until prepare has it */
-    char *directory_path;
-    char *url;
-    bool auto_renaming;
-    bool proceed;
-    struct text wanted;  /* the name asked for; sink.name is what it will be, with a number */
-    unsigned number;     /* of sink.name */
-    struct text partial; /* the temporary name */
-    /* In directory->place, so that no other download of this engine uses them. */
-    struct map_node name_claim;
-    struct map_node partial_claim;
-    bool name_claimed;
-    bool partial_claimed;
-    struct file_place place;
-    struct claim { /* under way, or waiting for the place */
-        const char *name;
-        enum ring_claim how;
-        void (*done)(struct sink_file *file, int res); /* res >= 0: fd is set */
-    } claim;
-    int fd; /* -1: not open */
-    enum haul_direct direct;
-    enum haul_allocation allocation;
-    enum ring_write_way way; /* CACHED, UNCACHED or DIRECT; what does not work falls back */
-    unsigned direct_writes;  /* under way */
-    bool adopted;            /* fd is another program's file, under its own name */
-    bool marked;             /* the temporary file has the attribute, true or not */
-    bool described;          /* the same, and what it says is believed */
-    struct sink_line line;   /* adopted */
-    struct ring_facts facts;
-    struct text attribute;
-    char attribute_read[ATTRIBUTE_BYTES_MAX];
-};
+enum { URL_HASH_BYTES = 33 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
-static struct sink_file *file_of(struct sink *sink)
-{
-    return CONTAINER_OF(sink, struct sink_file, sink);
-}
-
-static struct sink_file *file_of_op(struct op *op)
-{
-    return file_of(CONTAINER_OF(op, struct sink, op));
-}
-
-static struct op *step(struct sink_file *file, void (*done)(struct op *op, int res))
-{
-    file->sink.op.done = done;
-    return &file->sink.op;
-}
-
-static const char *name_of(const struct sink_file *file)
-{
-    return file->sink.name.data;
-}
-
-__attribute__((format(printf, 4, 5))) static void
-fail(struct sink_file *file, enum haul_status status, int res, const char *format, ...)
+void file_fail(struct sink_file *file, enum haul_status status, int res, const char *format, ...)
 {
     struct haul_error error;
     char what[192];
@@ -174,7 +108,7 @@ static bool claim_name(struct sink_file *file, unsigned number, struct haul_erro
         }
         if (!file->auto_renaming) {
             error_set(error, HAUL_IN_USE, 0, "another download of this run is to be %s",
-                      name_of(file));
+                      file_name_of(file));
             return false;
         }
     }
@@ -200,7 +134,7 @@ static bool claim_partial(struct sink_file *file, struct haul_error *error)
 
 static void claimed(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res >= 0)
         file->fd = res;
@@ -212,10 +146,10 @@ static void claimed(struct op *op, int res)
 
 static void placed(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     (void)res;
-    ring_claim(file->sink.ring, step(file, claimed), file->directory->fd, file->claim.name,
+    ring_claim(file->sink.ring, file_step(file, claimed), file->directory->fd, file->claim.name,
                file->claim.how);
 }
 
@@ -223,7 +157,7 @@ static void claim(struct sink_file *file, const char *name, enum ring_claim how,
                   void (*done)(struct sink_file *file, int res))
 {
     file->claim = (struct claim){.name = name, .how = how, .done = done};
-    file->place.op = step(file, placed);
+    file->place.op = file_step(file, placed);
     if (file->place.held || file_place_take(file->directories, &file->place))
         placed(file->place.op, 0);
 }
@@ -296,7 +230,7 @@ static bool read_attribute(struct sink_file *file, struct span text)
 
 static void attribute_got(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     file->marked = res != -ENODATA && res != -EOPNOTSUPP;
     file->described = res > 0 && read_attribute(file, span_make(file->attribute_read, (size_t)res));
@@ -305,22 +239,22 @@ static void attribute_got(struct op *op, int res)
 
 static void looked_at(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0)
-        fail(file, HAUL_FILE_IO, res, "can't look at %s", name_of(file));
+        file_fail(file, HAUL_FILE_IO, res, "can't look at %s", file_name_of(file));
     else
-        ring_get_attribute(file->sink.ring, step(file, attribute_got), file->fd, ATTRIBUTE,
+        ring_get_attribute(file->sink.ring, file_step(file, attribute_got), file->fd, ATTRIBUTE,
                            file->attribute_read, sizeof(file->attribute_read));
 }
 
 static void fail_claim(struct sink_file *file, int res)
 {
     if (res == -EBUSY)
-        fail(file, HAUL_IN_USE, 0, "another process is downloading to %s", name_of(file));
+        file_fail(file, HAUL_IN_USE, 0, "another process is downloading to %s", file_name_of(file));
     else
-        fail(file, HAUL_CREATE, res, "can't create %s in %s", file->partial.data,
-             file->directory_path);
+        file_fail(file, HAUL_CREATE, res, "can't create %s in %s", file->partial.data,
+                  file->directory_path);
 }
 
 static void partial_claimed(struct sink_file *file, int res)
@@ -328,15 +262,15 @@ static void partial_claimed(struct sink_file *file, int res)
     if (res < 0)
         fail_claim(file, res);
     else
-        ring_facts(file->sink.ring, step(file, looked_at), file->fd, &file->facts);
+        ring_facts(file->sink.ring, file_step(file, looked_at), file->fd, &file->facts);
 }
 
 static void adopted_looked_at(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0) {
-        fail(file, HAUL_FILE_IO, res, "can't look at %s", name_of(file));
+        file_fail(file, HAUL_FILE_IO, res, "can't look at %s", file_name_of(file));
         return;
     }
     file->adopted = true;
@@ -347,13 +281,14 @@ static void adopted_looked_at(struct op *op, int res)
 
 static void fail_existing(struct sink_file *file)
 {
-    fail(file, HAUL_EXISTS, 0, "%s is there already in %s", name_of(file), file->directory_path);
+    file_fail(file, HAUL_EXISTS, 0, "%s is there already in %s", file_name_of(file),
+              file->directory_path);
 }
 
 static void adoptable_claimed(struct sink_file *file, int res)
 {
     if (res >= 0) {
-        ring_facts(file->sink.ring, step(file, adopted_looked_at), file->fd, &file->facts);
+        ring_facts(file->sink.ring, file_step(file, adopted_looked_at), file->fd, &file->facts);
     } else if (res == -EBUSY) {
         fail_claim(file, res);
     } else if (!file->auto_renaming) {
@@ -365,10 +300,10 @@ static void adoptable_claimed(struct sink_file *file, int res)
 
 static void final_looked_for(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res == 1 && file->proceed)
-        claim(file, name_of(file), RING_CLAIM_KEEP, adoptable_claimed);
+        claim(file, file_name_of(file), RING_CLAIM_KEEP, adoptable_claimed);
     else if (res == 1)
         fail_existing(file);
     else
@@ -377,13 +312,13 @@ static void final_looked_for(struct op *op, int res)
 
 static void partial_looked_for(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res == 1)
         claim(file, file->partial.data, RING_CLAIM_KEEP, partial_claimed);
     else if (file->proceed || !file->auto_renaming)
-        ring_exists(file->sink.ring, step(file, final_looked_for), file->directory->fd,
-                    name_of(file));
+        ring_exists(file->sink.ring, file_step(file, final_looked_for), file->directory->fd,
+                    file_name_of(file));
     else
         sink_step_end(&file->sink, &fine);
 }
@@ -403,7 +338,7 @@ static bool claim_names(struct sink_file *file, struct haul_error *error)
 static void look_for_partial(struct sink_file *file)
 {
     if (claim_names(file, &file->sink.answer))
-        ring_exists(file->sink.ring, step(file, partial_looked_for), file->directory->fd,
+        ring_exists(file->sink.ring, file_step(file, partial_looked_for), file->directory->fd,
                     file->partial.data);
     else
         sink_step_fail_later(&file->sink);
@@ -423,7 +358,7 @@ static void directory_opened(struct directory_wait *wait, struct directory *dire
 
 static void file_prepare(struct sink *sink)
 {
-    struct sink_file *file = file_of(sink);
+    struct sink_file *file = sink_file_of(sink);
 
     if (file->partial_claimed) { /* a further try: all is known */
         sink_step_later(sink);
@@ -439,102 +374,6 @@ static void file_prepare(struct sink *sink)
         sink_step_fail_later(sink);
 }
 
-/* --- open: how it will be written ------------------------------------------------------------ */
-
-static bool is_known(const struct sink_file *file)
-{
-    return file->sink.expected_bytes != UINT64_MAX;
-}
-
-static bool is_large(const struct sink_file *file)
-{
-    return is_known(file) && file->sink.expected_bytes >= SINK_DIRECT_BYTES_MIN;
-}
-
-static bool wants_direct(const struct sink_file *file)
-{
-    return (file->direct == HAUL_DIRECT_ALWAYS && is_known(file)) ||
-           (file->direct == HAUL_DIRECT_AUTO && is_large(file));
-}
-
-static enum haul_allocation allocation_of(const struct sink_file *file)
-{
-    if (!is_known(file) || file->sink.expected_bytes == 0)
-        return HAUL_ALLOCATION_NONE;
-    if (file->allocation == HAUL_ALLOCATION_AUTO)
-        return wants_direct(file) ? HAUL_ALLOCATION_FALLOC : HAUL_ALLOCATION_NONE;
-    return file->allocation;
-}
-
-static void begin_writing(struct sink_file *file, enum ring_write_way way)
-{
-    file->way = way;
-    file->sink.aligned = way == RING_WRITE_DIRECT;
-    file->sink.writes_max = way == RING_WRITE_DIRECT ? DIRECT_WRITES_MAX : SINK_WRITES;
-    file->sink.chunk_bytes_max = way == RING_WRITE_DIRECT ? CHUNK_BYTES_MAX : SINK_CHUNK_BYTES;
-    sink_step_end(&file->sink, &fine);
-}
-
-/* The next best for what is not to fill the page cache. */
-static enum ring_write_way buffered_way(const struct sink_file *file)
-{
-    return file->direct != HAUL_DIRECT_NEVER && is_large(file) ? RING_WRITE_UNCACHED
-                                                               : RING_WRITE_CACHED;
-}
-
-static void direct_set(struct op *op, int res)
-{
-    struct sink_file *file = file_of_op(op);
-
-    begin_writing(file, res < 0 ? buffered_way(file) : RING_WRITE_DIRECT);
-}
-
-static void choose_way(struct sink_file *file, bool blocks)
-{
-    /* Without blocks laid out, each direct write would have to get some: that is slow. */
-    if (wants_direct(file) && (blocks || file->direct == HAUL_DIRECT_ALWAYS))
-        ring_set_direct(file->sink.ring, step(file, direct_set), file->fd,
-                        file->direct == HAUL_DIRECT_ALWAYS);
-    else
-        begin_writing(file, buffered_way(file));
-}
-
-static void laid_out(struct op *op, int res)
-{
-    struct sink_file *file = file_of_op(op);
-
-    if (res < 0 && res != -EOPNOTSUPP)
-        fail(file, HAUL_FILE_IO, res, "can't get the room for the %llu bytes of %s",
-             (unsigned long long)file->sink.expected_bytes, name_of(file));
-    else
-        choose_way(file, res == 0 && allocation_of(file) != HAUL_ALLOCATION_TRUNC);
-}
-
-static void lay_out(struct sink_file *file)
-{
-    struct ring *ring = file->sink.ring;
-    struct op *op = step(file, laid_out);
-
-    if (file->way == RING_WRITE_DIRECT) /* of a try before */
-        ring_unset_direct(ring, file->fd);
-    file->way = RING_WRITE_CACHED;
-    switch (allocation_of(file)) {
-    case HAUL_ALLOCATION_AUTO:
-    case HAUL_ALLOCATION_NONE:
-        choose_way(file, false);
-        break;
-    case HAUL_ALLOCATION_TRUNC:
-        ring_truncate(ring, op, file->fd, file->sink.expected_bytes);
-        break;
-    case HAUL_ALLOCATION_FALLOC:
-        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, false);
-        break;
-    case HAUL_ALLOCATION_PREALLOC:
-        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, true);
-        break;
-    }
-}
-
 /* --- open ------------------------------------------------------------------------------------ */
 
 static void file_opened(struct sink_file *file, int res)
@@ -542,30 +381,30 @@ static void file_opened(struct sink_file *file, int res)
     if (res < 0)
         fail_claim(file, res);
     else
-        lay_out(file);
+        file_lay_out(file);
 }
 
 static void file_truncated(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0)
-        fail(file, HAUL_FILE_IO, res, "can't cut %s", file->partial.data);
+        file_fail(file, HAUL_FILE_IO, res, "can't cut %s", file->partial.data);
     else
-        lay_out(file);
+        file_lay_out(file);
 }
 
 static void description_removed(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0) {
-        fail(file, HAUL_FILE_IO, res, "can't change the attributes of %s", file->partial.data);
+        file_fail(file, HAUL_FILE_IO, res, "can't change the attributes of %s", file->partial.data);
         return;
     }
     file->marked = false;
     file->described = false;
-    ring_truncate(file->sink.ring, step(file, file_truncated), file->fd, 0);
+    ring_truncate(file->sink.ring, file_step(file, file_truncated), file->fd, 0);
 }
 
 /* The server sends the file anew: what the other program left stays as it is. The place is kept for
@@ -580,7 +419,7 @@ static void leave_adopted(struct sink_file *file)
 
 static void file_open(struct sink *sink, bool resume)
 {
-    struct sink_file *file = file_of(sink);
+    struct sink_file *file = sink_file_of(sink);
 
     if (file->adopted && !resume)
         leave_adopted(file);
@@ -589,113 +428,19 @@ static void file_open(struct sink *sink, bool resume)
     else if (file->adopted)
         sink_step_later(sink);
     else if (!resume && file->marked)
-        ring_remove_attribute(sink->ring, step(file, description_removed), file->fd, ATTRIBUTE);
+        ring_remove_attribute(sink->ring, file_step(file, description_removed), file->fd,
+                              ATTRIBUTE);
     else
-        ring_truncate(sink->ring, step(file, file_truncated), file->fd,
+        ring_truncate(sink->ring, file_step(file, file_truncated), file->fd,
                       resume ? sink->have_bytes : 0);
 }
 
-/* --- write ----------------------------------------------------------------------------------- */
+/* --- making way ------------------------------------------------------------------------------ */
 
-static void write_part(struct sink_file *file, struct sink_write *write);
-
-/* What the kernel or the file system turns out not to know is done in the next best way. */
-static bool falls_back(struct sink_file *file, const struct sink_write *write, int res)
-{
-    if (res != -EOPNOTSUPP && res != -EINVAL)
-        return false;
-    if (write->way == RING_WRITE_DIRECT) {
-        if (file->way == RING_WRITE_DIRECT)
-            ring_unset_direct(file->sink.ring, file->fd);
-        file->way = buffered_way(file);
-        return true;
-    }
-    if (write->way == RING_WRITE_UNCACHED) {
-        file->way = RING_WRITE_CACHED;
-        return true;
-    }
-    return false;
-}
-
-static void write_ended(struct sink_file *file, struct sink_write *write, int res)
-{
-    struct sink_write *next = file->adopted ? sink_line_leave(&file->line) : NULL;
-    struct haul_error error = fine;
-
-    if (res < 0)
-        error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_FILE_IO, -res,
-                  "can't write to %s", file->adopted ? name_of(file) : file->partial.data);
-    if (next && res >= 0)
-        write_part(file, next);
-    sink_write_end(write, &error);
-    if (next && res < 0)
-        sink_line_fail(&file->line, &error); /* no holes */
-}
-
-static void part_done(struct op *op, int res)
-{
-    struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
-    struct sink_file *file = file_of(write->sink);
-
-    if (write->way == RING_WRITE_DIRECT)
-        file->direct_writes--;
-    if (res >= 0)
-        write->written += write->part;
-    if (falls_back(file, write, res) || (res >= 0 && write->written < write->len))
-        write_part(file, write);
-    else
-        write_ended(file, write, res);
-}
-
-/* The way for what comes next, and how much of it. Direct: only whole blocks, from memory that is
- * aligned as they are; the ends of a body go through the page cache. */
-static enum ring_write_way cut_part(const struct sink_file *file, struct sink_write *write)
-{
-    uint64_t offset = write->offset + write->written;
-    size_t before = (size_t)(-offset % RING_DIRECT_BYTES);
-    size_t left = write->len - write->written;
-    size_t whole = left - left % RING_DIRECT_BYTES;
-
-    write->part = left;
-    if (file->way != RING_WRITE_DIRECT)
-        return file->way;
-    if (((uintptr_t)(write->data + write->written) - offset) % RING_DIRECT_BYTES != 0)
-        return RING_WRITE_ASIDE;
-    if (before > 0)
-        write->part = before < left ? before : left;
-    else if (whole > 0)
-        write->part = whole;
-    return before > 0 || whole == 0 ? RING_WRITE_ASIDE : RING_WRITE_DIRECT;
-}
-
-static void write_part(struct sink_file *file, struct sink_write *write)
-{
-    write->way = cut_part(file, write);
-    if (write->way == RING_WRITE_DIRECT && file->direct == HAUL_DIRECT_AUTO &&
-        file->direct_writes >= DIRECT_WRITES_ENOUGH &&
-        directories_spend(file->directories, write->part))
-        write->way = RING_WRITE_ASIDE;
-    if (write->way == RING_WRITE_DIRECT)
-        file->direct_writes++;
-    ring_write(file->sink.ring, &write->op, file->fd, write->way, write->data + write->written,
-               write->part, write->offset + write->written);
-}
-
-static void file_write(struct sink *sink, struct sink_write *write)
-{
-    struct sink_file *file = file_of(sink);
-
-    op_init(&write->op, part_done, &file->sink.ref);
-    write->written = 0;
-    if (!file->adopted || sink_line_join(&file->line, write))
-        write_part(file, write);
-}
-
-/* Zeros that a helper thread writes ahead can be many, and what other sinks have may stay theirs.
- */
+/* Zeros written ahead can be many, and what other sinks have may stay theirs for long. */
 static void file_hurry(struct sink *sink)
 {
-    struct sink_file *file = file_of(sink);
+    struct sink_file *file = sink_file_of(sink);
 
     if (!list_is_linked(&file->wait.node) && !list_is_linked(&file->place.node)) {
         ring_cancel(sink->ring, &sink->op);
@@ -709,7 +454,7 @@ static void file_hurry(struct sink *sink)
 
 static bool file_scarce(struct sink *sink)
 {
-    const struct sink_file *file = file_of(sink);
+    const struct sink_file *file = sink_file_of(sink);
 
     return (file->place.held && file_places_scarce(file->directories)) ||
            (file->directory && directory_scarce(file->directory));
@@ -742,7 +487,7 @@ static void rename_file(struct sink_file *file);
 
 static void file_renamed(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
     struct haul_error error;
 
     if (res == -EEXIST && file->auto_renaming) {
@@ -753,7 +498,8 @@ static void file_renamed(struct op *op, int res)
     } else if (res == -EEXIST) {
         fail_existing(file);
     } else if (res < 0) {
-        fail(file, HAUL_RENAME, res, "can't rename %s to %s", file->partial.data, name_of(file));
+        file_fail(file, HAUL_RENAME, res, "can't rename %s to %s", file->partial.data,
+                  file_name_of(file));
     } else {
         close_file(file);
         set_path(file);
@@ -763,13 +509,13 @@ static void file_renamed(struct op *op, int res)
 
 static void rename_file(struct sink_file *file)
 {
-    ring_rename(file->sink.ring, step(file, file_renamed), file->directory->fd, file->partial.data,
-                name_of(file));
+    ring_rename(file->sink.ring, file_step(file, file_renamed), file->directory->fd,
+                file->partial.data, file_name_of(file));
 }
 
 static void published_description_removed(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     (void)res; /* it tells the URL: better gone, but no reason to fail */
     file->marked = false;
@@ -779,14 +525,14 @@ static void published_description_removed(struct op *op, int res)
 
 static void file_publish(struct sink *sink)
 {
-    struct sink_file *file = file_of(sink);
+    struct sink_file *file = sink_file_of(sink);
 
     if (file->adopted) {
         close_file(file);
         set_path(file);
         sink_step_later(sink);
     } else if (file->marked) {
-        ring_remove_attribute(sink->ring, step(file, published_description_removed), file->fd,
+        ring_remove_attribute(sink->ring, file_step(file, published_description_removed), file->fd,
                               ATTRIBUTE);
     } else {
         rename_file(file);
@@ -797,7 +543,7 @@ static void file_publish(struct sink *sink)
 
 static void abandoned(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     (void)res; /* what can't be removed is begun anew by the next run */
     forget(file);
@@ -806,10 +552,10 @@ static void abandoned(struct op *op, int res)
 
 static void attribute_set(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0) { /* no such attributes on this file system */
-        ring_unlink(file->sink.ring, step(file, abandoned), file->directory->fd,
+        ring_unlink(file->sink.ring, file_step(file, abandoned), file->directory->fd,
                     file->partial.data);
         return;
     }
@@ -819,23 +565,23 @@ static void attribute_set(struct op *op, int res)
 
 static void kept_synced(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0)
         attribute_set(op, res);
     else
-        ring_set_attribute(file->sink.ring, step(file, attribute_set), file->fd, ATTRIBUTE,
+        ring_set_attribute(file->sink.ring, file_step(file, attribute_set), file->fd, ATTRIBUTE,
                            file->attribute.data, file->attribute.len);
 }
 
 static void kept_cut(struct op *op, int res)
 {
-    struct sink_file *file = file_of_op(op);
+    struct sink_file *file = sink_file_of_op(op);
 
     if (res < 0)
         attribute_set(op, res);
     else
-        ring_sync(file->sink.ring, step(file, kept_synced), file->fd);
+        ring_sync(file->sink.ring, file_step(file, kept_synced), file->fd);
 }
 
 static bool write_attribute(struct sink_file *file, uint64_t bytes, const struct sink_version *keep)
@@ -854,12 +600,13 @@ static bool write_attribute(struct sink_file *file, uint64_t bytes, const struct
 
 static void file_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
 {
-    struct sink_file *file = file_of(sink);
+    struct sink_file *file = sink_file_of(sink);
 
     if (file->fd >= 0 && !file->adopted && write_attribute(file, bytes, keep)) {
-        ring_truncate(sink->ring, step(file, kept_cut), file->fd, bytes);
+        ring_truncate(sink->ring, file_step(file, kept_cut), file->fd, bytes);
     } else if (file->fd >= 0 && !file->adopted && !file->described) {
-        ring_unlink(sink->ring, step(file, abandoned), file->directory->fd, file->partial.data);
+        ring_unlink(sink->ring, file_step(file, abandoned), file->directory->fd,
+                    file->partial.data);
     } else { /* nothing was begun, or what is there stays as it is */
         sink->kept = sink->kept || file->fd >= 0;
         forget(file);
@@ -871,7 +618,7 @@ static void file_abandon(struct sink *sink, uint64_t bytes, const struct sink_ve
 
 static void file_destroy(struct sink *sink)
 {
-    struct sink_file *file = file_of(sink);
+    struct sink_file *file = sink_file_of(sink);
 
     directory_unwait(&file->wait);
     forget(file);

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * How a file is written: into the page cache or past it, with room made ahead or not. What the file
+ * system or the kernel turns out not to be able to is done in the next best way:
+ *
+ *     DIRECT --> UNCACHED --> CACHED
+ *
+ * A write goes in parts: past the page cache only whole blocks can go, from memory that is aligned
+ * as they are.
+ */
+#include <errno.h>
+
+#include "ring/buffers.h"
+#include "sink/internal.h"
+
+enum {
+    DIRECT_WRITES_MAX = 4,   /* under way */
+    DIRECT_WRITES_ENOUGH = 2 /* before the page cache takes what the disk can't yet */
+};
+
+static const struct haul_error fine = {.status = HAUL_OK};
+
+/* --- how it will be written ------------------------------------------------------------------ */
+
+static bool is_known(const struct sink_file *file)
+{
+    return file->sink.expected_bytes != UINT64_MAX;
+}
+
+static bool is_large(const struct sink_file *file)
+{
+    return is_known(file) && file->sink.expected_bytes >= SINK_DIRECT_BYTES_MIN;
+}
+
+static bool wants_direct(const struct sink_file *file)
+{
+    return (file->direct == HAUL_DIRECT_ALWAYS && is_known(file)) ||
+           (file->direct == HAUL_DIRECT_AUTO && is_large(file));
+}
+
+static enum haul_allocation allocation_of(const struct sink_file *file)
+{
+    if (!is_known(file) || file->sink.expected_bytes == 0)
+        return HAUL_ALLOCATION_NONE;
+    if (file->allocation == HAUL_ALLOCATION_AUTO)
+        return wants_direct(file) ? HAUL_ALLOCATION_FALLOC : HAUL_ALLOCATION_NONE;
+    return file->allocation;
+}
+
+static void begin_writing(struct sink_file *file, enum ring_write_way way)
+{
+    file->way = way;
+    file->sink.aligned = way == RING_WRITE_DIRECT;
+    file->sink.writes_max = way == RING_WRITE_DIRECT ? DIRECT_WRITES_MAX : SINK_WRITES;
+    file->sink.chunk_bytes_max = way == RING_WRITE_DIRECT ? CHUNK_BYTES_MAX : SINK_CHUNK_BYTES;
+    sink_step_end(&file->sink, &fine);
+}
+
+/* The next best for what is not to fill the page cache. */
+static enum ring_write_way buffered_way(const struct sink_file *file)
+{
+    return file->direct != HAUL_DIRECT_NEVER && is_large(file) ? RING_WRITE_UNCACHED
+                                                               : RING_WRITE_CACHED;
+}
+
+static void direct_set(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    begin_writing(file, res < 0 ? buffered_way(file) : RING_WRITE_DIRECT);
+}
+
+static void choose_way(struct sink_file *file, bool blocks)
+{
+    /* Without blocks laid out, each direct write would have to get some: that is slow. */
+    if (wants_direct(file) && (blocks || file->direct == HAUL_DIRECT_ALWAYS))
+        ring_set_direct(file->sink.ring, file_step(file, direct_set), file->fd,
+                        file->direct == HAUL_DIRECT_ALWAYS);
+    else
+        begin_writing(file, buffered_way(file));
+}
+
+static void laid_out(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0 && res != -EOPNOTSUPP)
+        file_fail(file, HAUL_FILE_IO, res, "can't get the room for the %llu bytes of %s",
+                  (unsigned long long)file->sink.expected_bytes, file_name_of(file));
+    else
+        choose_way(file, res == 0 && allocation_of(file) != HAUL_ALLOCATION_TRUNC);
+}
+
+void file_lay_out(struct sink_file *file)
+{
+    struct ring *ring = file->sink.ring;
+    struct op *op = file_step(file, laid_out);
+
+    if (file->way == RING_WRITE_DIRECT) /* of a try before */
+        ring_unset_direct(ring, file->fd);
+    file->way = RING_WRITE_CACHED;
+    switch (allocation_of(file)) {
+    case HAUL_ALLOCATION_AUTO:
+    case HAUL_ALLOCATION_NONE:
+        choose_way(file, false);
+        break;
+    case HAUL_ALLOCATION_TRUNC:
+        ring_truncate(ring, op, file->fd, file->sink.expected_bytes);
+        break;
+    case HAUL_ALLOCATION_FALLOC:
+        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, false);
+        break;
+    case HAUL_ALLOCATION_PREALLOC:
+        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, true);
+        break;
+    }
+}
+
+/* --- write ----------------------------------------------------------------------------------- */
+
+static void write_part(struct sink_file *file, struct sink_write *write);
+
+/* What the kernel or the file system turns out not to know is done in the next best way. */
+static bool falls_back(struct sink_file *file, const struct sink_write *write, int res)
+{
+    if (res != -EOPNOTSUPP && res != -EINVAL)
+        return false;
+    if (write->way == RING_WRITE_DIRECT) {
+        if (file->way == RING_WRITE_DIRECT)
+            ring_unset_direct(file->sink.ring, file->fd);
+        file->way = buffered_way(file);
+        return true;
+    }
+    if (write->way == RING_WRITE_UNCACHED) {
+        file->way = RING_WRITE_CACHED;
+        return true;
+    }
+    return false;
+}
+
+static void write_ended(struct sink_file *file, struct sink_write *write, int res)
+{
+    struct sink_write *next = file->adopted ? sink_line_leave(&file->line) : NULL;
+    struct haul_error error = fine;
+
+    if (res < 0)
+        error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_FILE_IO, -res,
+                  "can't write to %s", file->adopted ? file_name_of(file) : file->partial.data);
+    if (next && res >= 0)
+        write_part(file, next);
+    sink_write_end(write, &error);
+    if (next && res < 0)
+        sink_line_fail(&file->line, &error); /* no holes */
+}
+
+static void part_done(struct op *op, int res)
+{
+    struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
+    struct sink_file *file = sink_file_of(write->sink);
+
+    if (write->way == RING_WRITE_DIRECT)
+        file->direct_writes--;
+    if (res >= 0)
+        write->written += write->part;
+    if (falls_back(file, write, res) || (res >= 0 && write->written < write->len))
+        write_part(file, write);
+    else
+        write_ended(file, write, res);
+}
+
+/* The way for what comes next, and how much of it. Direct: only whole blocks, from memory that is
+ * aligned as they are; the ends of a body go through the page cache. */
+static enum ring_write_way cut_part(const struct sink_file *file, struct sink_write *write)
+{
+    uint64_t offset = write->offset + write->written;
+    size_t before = (size_t)(-offset % RING_DIRECT_BYTES);
+    size_t left = write->len - write->written;
+    size_t whole = left - left % RING_DIRECT_BYTES;
+
+    write->part = left;
+    if (file->way != RING_WRITE_DIRECT)
+        return file->way;
+    if (((uintptr_t)(write->data + write->written) - offset) % RING_DIRECT_BYTES != 0)
+        return RING_WRITE_ASIDE;
+    if (before > 0)
+        write->part = before < left ? before : left;
+    else if (whole > 0)
+        write->part = whole;
+    return before > 0 || whole == 0 ? RING_WRITE_ASIDE : RING_WRITE_DIRECT;
+}
+
+static void write_part(struct sink_file *file, struct sink_write *write)
+{
+    write->way = cut_part(file, write);
+    if (write->way == RING_WRITE_DIRECT && file->direct == HAUL_DIRECT_AUTO &&
+        file->direct_writes >= DIRECT_WRITES_ENOUGH &&
+        directories_spend(file->directories, write->part))
+        write->way = RING_WRITE_ASIDE;
+    if (write->way == RING_WRITE_DIRECT)
+        file->direct_writes++;
+    ring_write(file->sink.ring, &write->op, file->fd, write->way, write->data + write->written,
+               write->part, write->offset + write->written);
+}
+
+void file_write(struct sink *sink, struct sink_write *write)
+{
+    struct sink_file *file = sink_file_of(sink);
+
+    op_init(&write->op, part_done, &file->sink.ref);
+    write->written = 0;
+    if (!file->adopted || sink_line_join(&file->line, write))
+        write_part(file, write);
+}
