@@ -24,7 +24,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
@@ -387,27 +386,8 @@ static void timer_fired(struct timer *timer)
 
 /* ---- c-ares itself ---- */
 
-/* c-ares counts its users, but not for several threads. */
-static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int library_begin(void)
-{
-    int status;
-
-    pthread_mutex_lock(&library_lock);
-    status = ares_library_init(ARES_LIB_INIT_ALL);
-    pthread_mutex_unlock(&library_lock);
-    return status;
-}
-
-static void library_end(void)
-{
-    pthread_mutex_lock(&library_lock);
-    ares_library_cleanup();
-    pthread_mutex_unlock(&library_lock);
-}
-
-/* Reads /etc/resolv.conf. Returns c-ares's status. */
+/* Reads /etc/resolv.conf. Returns c-ares's status. ares_library_init() is not called: outside of
+ * Windows it only counts who uses the library, in a global that is not safe for threads. */
 static int open_channel(struct resolver *resolver)
 {
     char lookups[] = "fb"; /* the hosts file, then the name servers */
@@ -416,17 +396,12 @@ static int open_channel(struct resolver *resolver)
                                    .lookups = lookups,
                                    .sock_state_cb = socket_changed,
                                    .sock_state_cb_data = resolver};
-    int status = library_begin();
+    int status = ares_init_options(&resolver->channel, &options,
+                                   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+                                       ARES_OPT_SOCK_STATE_CB);
 
     if (status != ARES_SUCCESS)
         return status;
-    status = ares_init_options(&resolver->channel, &options,
-                               ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                                   ARES_OPT_SOCK_STATE_CB);
-    if (status != ARES_SUCCESS) {
-        library_end();
-        return status;
-    }
     resolver->channel_open = true;
     resolver->channel_suspect = false;
     return ARES_SUCCESS;
@@ -437,7 +412,6 @@ static void close_channel(struct resolver *resolver)
     if (!resolver->channel_open)
         return;
     ares_destroy(resolver->channel); /* closes its sockets, and with them the watches */
-    library_end();
     resolver->channel_open = false;
     CHECK(!list_is_linked(&resolver->watches));
 }
