@@ -119,16 +119,28 @@ static int write_zeros(struct op *op)
     return res < 0 ? res : 0;
 }
 
+/* Some file systems keep what they had got before there was no more: a full disk, for everybody. */
+static int allocate_or_nothing(int fd, uint64_t len)
+{
+    struct stat before;
+    int res = answer(fstat(fd, &before));
+
+    if (res < 0)
+        return res;
+    do
+        res = answer(fallocate(fd, 0, 0, (off_t)len));
+    while (res == -EINTR);
+    if (res == -ENOSPC || res == -EDQUOT)
+        (void)!ftruncate(fd, before.st_size);
+    return res == -ENOSYS ? -EOPNOTSUPP : res;
+}
+
 void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool zeros)
 {
     int res = -EOPNOTSUPP;
 
     if (!(ring->features_off & HAUL_FEATURE_FALLOCATE))
-        do
-            res = answer(fallocate(fd, 0, 0, (off_t)len));
-        while (res == -EINTR);
-    if (res == -ENOSYS)
-        res = -EOPNOTSUPP;
+        res = allocate_or_nothing(fd, len);
     if (res != -EOPNOTSUPP || !zeros) {
         op_ready(ring, op, res);
         return;
@@ -236,6 +248,14 @@ void ring_unlock(struct ring *ring, int fd)
 void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len)
 {
     op_ready(ring, op, answer(ftruncate(fd, (off_t)len)));
+}
+
+void ring_trim(struct ring *ring, struct op *op, int fd)
+{
+    struct stat status;
+    int res = answer(fstat(fd, &status));
+
+    op_ready(ring, op, res < 0 ? res : answer(ftruncate(fd, status.st_size)));
 }
 
 /* Where the file system knows no RENAME_NOREPLACE: a hard link does not replace either. */

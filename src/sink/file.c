@@ -423,6 +423,7 @@ static void file_open(struct sink *sink, bool resume)
 
     if (file->adopted && !resume)
         leave_adopted(file);
+    file->reused = file->fd >= 0;
     if (file->fd < 0)
         claim(file, file->partial.data, RING_CLAIM_NEW, file_opened);
     else if (file->adopted)
@@ -523,6 +524,21 @@ static void published_description_removed(struct op *op, int res)
     rename_file(file);
 }
 
+static void name_file(struct sink_file *file)
+{
+    if (file->marked)
+        ring_remove_attribute(file->sink.ring, file_step(file, published_description_removed),
+                              file->fd, ATTRIBUTE);
+    else
+        rename_file(file);
+}
+
+static void trimmed(struct op *op, int res)
+{
+    (void)res; /* it costs room, no more */
+    name_file(sink_file_of_op(op));
+}
+
 static void file_publish(struct sink *sink)
 {
     struct sink_file *file = sink_file_of(sink);
@@ -531,11 +547,10 @@ static void file_publish(struct sink *sink)
         close_file(file);
         set_path(file);
         sink_step_later(sink);
-    } else if (file->marked) {
-        ring_remove_attribute(sink->ring, file_step(file, published_description_removed), file->fd,
-                              ATTRIBUTE);
+    } else if (file->reused) {
+        ring_trim(sink->ring, file_step(file, trimmed), file->fd);
     } else {
-        rename_file(file);
+        name_file(file);
     }
 }
 
