@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real nginx, files to serve, and the comparison of what was fetched. Used by the tests, the benchmarks and the demo.
+"""A real nginx, files to serve, file systems to write to, and the comparison of what was fetched. Used by the tests, the
+benchmarks and the demo.
 
     files = make_media(root, {"a.bin": 1 << 20})
     with Nginx(root) as nginx:
@@ -7,6 +8,9 @@
         run("haul", "--ca-certificate", nginx.ca, nginx.url("tls13-ecdsa", "/a.bin"))
         run("haul", nginx.url("cert:expired", "/a.bin"))
     assert compare_trees(root, downloads) == []
+
+    with Mounts() as mounts:
+        run("haul", "-d", mounts.image("xfs", 300 << 20, "-b", "size=1024"), url)
 """
 
 import atexit
@@ -342,3 +346,125 @@ def compare_files(source, copy):
                 return f"differs at byte {offset + next((i for i, (a, b) in pairs if a != b), len(theirs))}"
             offset += len(block)
     return None
+
+
+# File systems.
+
+
+class Unavailable(Exception):
+    """This machine can't do that; the text says why."""
+
+
+def _is_mounted(directory):
+    return directory.stat().st_dev != directory.parent.stat().st_dev
+
+
+class Mounts:
+    """File systems in a mount namespace of their own; a context manager.
+
+    They, their loop devices and their images end with the namespace, so nothing stays behind, not even after SIGKILL.
+    The methods mount something and return the path by which it is reached from outside, which must not be resolved:
+    it leads through /proc. They raise Unavailable where the machine can't.
+    """
+
+    def __init__(self):
+        self._top = None  # a tmpfs, in the namespace
+        self._holder = None
+        self._daemons = []
+        self._mounted = []
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            raise Unavailable("only root can mount")
+        self._top = Path(tempfile.mkdtemp(prefix="haul-mounts-"))
+        self._holder = self._start("unshare", "--mount", "sh", "-c",
+                                   f"mount -t tmpfs none {self._top} && echo ready && exec sleep infinity")
+        answer = self._holder.stdout.readline()
+        if answer != "ready\n":
+            self.__exit__()
+            raise Unavailable(answer.strip() or "no mount namespaces here")
+        return self
+
+    def __exit__(self, *exception):
+        try:
+            # The end of the namespace would do it too, but would not say what is still in use.
+            for name in reversed(self._mounted):
+                ended = self._run("umount", self._top / name)
+                if ended.returncode != 0:
+                    raise RuntimeError(ended.stdout.strip())
+        finally:
+            for process in (*self._daemons, self._holder):
+                process.kill()
+                process.wait()
+                process.stdout.close()
+            self._top.rmdir()
+
+    def mount(self, name, kind, source="none", options="rw"):
+        self._directory(name)
+        self._inside("mount", "-t", kind, "-o", options, source, self._top / name)
+        self._mounted.append(name)
+        return self._outside(name)
+
+    def image(self, name, kind, size, *mkfs_options, options="rw", on=None):
+        """A file system in a file; on: the name of the mount that the file is in."""
+        image = f"{on or '.'}/{name}.image"
+        with open(self._outside(image), "wb") as file:
+            file.truncate(size)
+        self._inside(f"mkfs.{kind}", *mkfs_options, self._top / image)
+        return self.mount(name, kind, self._top / image, f"loop,{options}")
+
+    def overlay(self, name, on):
+        """On the mount of that name. What stands in NAME-lower there is to be seen in it."""
+        for part in ("lower", "upper", "work"):
+            self._outside(f"{on}/{name}-{part}").mkdir()
+        layers = (f"{option}={self._top}/{on}/{name}-{part}" for option, part in
+                  (("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")))
+        return self.mount(name, "overlay", "overlay", ",".join(layers))
+
+    def fuse(self, name, on):
+        """A process (bindfs) passes everything on to the mount of that name; kill_daemons() ends it."""
+        directory, below = self._directory(name), self._outside(f"{on}/{name}-below")
+        below.mkdir()
+        daemon = self._start(*self._enter(), "bindfs", "-f", self._top / on / below.name, self._top / name)
+        self._daemons.append(daemon)
+        deadline = time.monotonic() + 10
+        while not _is_mounted(directory):
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                daemon.kill()
+                raise Unavailable(f"bindfs: {daemon.stdout.read().strip()}")
+            time.sleep(0.01)
+        self._mounted.append(name)
+        return directory
+
+    def kill_daemons(self):
+        for daemon in self._daemons:
+            daemon.kill()
+            daemon.wait()
+
+    def set_options(self, name, options):
+        self._inside("mount", "-o", f"remount,{options}", self._top / name)
+
+    def _outside(self, name):
+        return Path(f"/proc/{self._holder.pid}/root{self._top}/{name}")
+
+    def _directory(self, name):
+        path = self._outside(name)
+        path.mkdir()
+        return path
+
+    def _enter(self):
+        return "nsenter", "-t", str(self._holder.pid), "-m"
+
+    def _run(self, *command):
+        return subprocess.run([*self._enter(), *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+
+    def _inside(self, *command):
+        ended = self._run(*command)
+        if ended.returncode != 0:
+            raise Unavailable(f"{command[0]}: {ended.stdout.strip()}")
+
+    @staticmethod
+    def _start(*command):
+        return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
