@@ -623,6 +623,52 @@ static void test_sealing(void **state)
     }
 }
 
+/* Whatever a peer seals, and however it comes in: one trouble, or none. */
+static void anything(uint16_t suite)
+{
+    static const uint8_t types[] = {23, 23, 23, 22, 22, 22, 21, 20, 0, 77};
+    struct fixture *f = begin(suite);
+    enum record_step now = RECORD_WANTS_INPUT;
+    size_t at = 0;
+
+    for (int i = 0; i < 8; i++) {
+        char content[64];
+        size_t len = (size_t)(random_number() % sizeof(content));
+
+        memset(content, 0, sizeof(content));
+        content[0] = random_number() % 4 ? RECORD_NEW_SESSION_TICKET : (char)random_number();
+        content[3] = (char)(random_number() % (random_number() % 2 ? 8 : 256));
+        record_peer_seal(&f->peer, types[random_number() % sizeof(types)], span_make(content, len),
+                         (size_t)(random_number() % 3), &f->wire);
+    }
+    while (at < f->wire.len && now <= RECORD_MESSAGE) {
+        struct span content;
+
+        f->input = span_sub(text_span(&f->wire), at, 1 + (size_t)(random_number() % 200));
+        at += f->input.len;
+        do {
+            size_t room = (size_t)(random_number() % 100);
+
+            now = record_read(f->reader, &f->input, f->data, room, &f->got);
+            assert_true(f->got <= room);
+            assert_true(now == RECORD_DATA || f->got == 0);
+            if (now == RECORD_MESSAGE && record_message(f->reader, &content) > 0)
+                assert_true(record_seal(f->reader, RECORD_HANDSHAKE, content).len > 0);
+        } while (now == RECORD_DATA || now == RECORD_MESSAGE);
+        assert_true(now != RECORD_WANTS_INPUT || f->input.len == 0);
+    }
+    if (now != RECORD_WANTS_INPUT)
+        assert_broken(f, now);
+    end(f);
+}
+
+static void test_anything(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3000; i++)
+        anything(suites[i % COUNT_OF(suites)]);
+}
+
 /* TLS 1.2 has the type outside, and no keys that change. */
 static void test_tls12(void **state)
 {
@@ -722,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_what_is_forbidden),
         cmocka_unit_test(test_longest_message),
         cmocka_unit_test(test_sealing),
+        cmocka_unit_test(test_anything),
         cmocka_unit_test(test_tls12),
         cmocka_unit_test(test_key_update),
     };

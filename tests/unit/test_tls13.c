@@ -3,6 +3,7 @@
  * What follows a handshake, mostly of TLS 1.3: records that a test seals in the server's name,
  * allowed or not, and sessions resumed. argv as of test_tls.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -378,6 +379,26 @@ static void test_resumption(void **state)
     resumption(&unknown, false);
 }
 
+static void *resume_in_thread(void *user)
+{
+    for (int i = 0; i < 3; i++)
+        resumption(user, true);
+    return NULL;
+}
+
+/* Each with its own trust: they share nothing but wolfSSL's count of its users. */
+static void test_threads(void **state)
+{
+    static struct tls_server_options options = {.certificate = "ecdsa"};
+    pthread_t threads[4];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(threads) / sizeof(threads[0]); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, resume_in_thread, &options), 0);
+    for (size_t i = 0; i < sizeof(threads) / sizeof(threads[0]); i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
 /* For that host and port only, and once. */
 static void test_whose_ticket(void **state)
 {
@@ -511,6 +532,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_tls12_messages),
         cmocka_unit_test(test_peek),
         cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_whose_ticket),
         cmocka_unit_test(test_age_of_tickets),
         cmocka_unit_test(test_tickets_end_with_the_chain),

@@ -11,7 +11,7 @@
 #include "tests/unit/tls_fixture.h"
 
 static const char *directory;
-static uint64_t seed = 88172645463325252;
+static _Thread_local uint64_t seed = 88172645463325252;
 
 const struct tls_server_options tls12 = {.certificate = "ecdsa", .tls12 = true};
 const struct tls_server_options tls13 = {.certificate = "ecdsa"};
