@@ -80,16 +80,33 @@ unsigned placement_choose(const struct placement *placement, uint64_t origin)
     return warm < count && !is_overloaded(loads[warm], loads[least]) ? warm : least;
 }
 
-void placement_begin(struct placement *placement, unsigned worker, uint64_t origin)
+bool placement_begin(struct placement *placement, unsigned worker, uint64_t origin)
 {
     uint8_t *idle = idle_at(placement, origin) + worker;
 
     placement->loads[worker]++;
-    if (placement->origins[place_of(origin)] == origin && *idle > 0)
-        --*idle;
+    if (placement->origins[place_of(origin)] != origin || *idle == 0)
+        return false;
+    --*idle;
+    return true;
 }
 
-void placement_end(struct placement *placement, unsigned worker, uint64_t origin, bool reused,
+unsigned placement_spare(struct placement *placement, uint64_t origin)
+{
+    uint8_t *idle = idle_at(placement, origin);
+
+    if (placement->origins[place_of(origin)] != origin)
+        return placement->worker_count;
+    for (unsigned i = 0; i < placement->worker_count; i++) {
+        if (idle[i] == 0)
+            continue;
+        idle[i]--;
+        return i;
+    }
+    return placement->worker_count;
+}
+
+void placement_end(struct placement *placement, unsigned worker, uint64_t origin, bool missed,
                    bool kept)
 {
     uint8_t *idle = idle_at(placement, origin);
@@ -103,7 +120,7 @@ void placement_end(struct placement *placement, unsigned worker, uint64_t origin
         for (unsigned i = 0; i < placement->worker_count; i++)
             idle[i] = 0;
     }
-    if (!reused)
+    if (missed)
         idle[worker] = 0;
     if (kept && idle[worker] < UINT8_MAX)
         idle[worker]++;

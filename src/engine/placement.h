@@ -17,10 +17,15 @@ struct placement *placement_create(unsigned worker_count);
 void placement_destroy(struct placement *placement); /* NULL is allowed */
 /* The number of a worker for a request to an origin (any hash of it). */
 unsigned placement_choose(const struct placement *placement, uint64_t origin);
-/* The worker gets a request, whether it was chosen here or not; and has ended it. */
-void placement_begin(struct placement *placement, unsigned worker, uint64_t origin);
-/* reused: it found an idle connection; kept: it has put one aside. */
-void placement_end(struct placement *placement, unsigned worker, uint64_t origin, bool reused,
+/* The worker gets a request, whether it was chosen here or not. True: it is expected to find an
+ * idle connection. */
+bool placement_begin(struct placement *placement, unsigned worker, uint64_t origin);
+/* Another worker, whose idle connection to the origin is to be closed for one that is about to be
+ * made: it is not counted any more. worker_count: there is none. */
+unsigned placement_spare(struct placement *placement, uint64_t origin);
+/* The worker has ended a request. missed: there was no connection where one was expected; kept: it
+ * has put one aside. */
+void placement_end(struct placement *placement, unsigned worker, uint64_t origin, bool missed,
                    bool kept);
 
 #endif

@@ -233,7 +233,7 @@ static void send_request(struct request *request, struct connection *connection)
     }
     request->state = REQUEST_HEAD;
     request->reused = connection->exchanges > 0;
-    request->transfer->connection_reused = request->reused;
+    request->transfer->connection_made = !request->reused;
     worker_count(&request->worker->counts.requests, 1);
     request->exchange.parks = request->transfer->sink->open_waits;
     exchange_start(&request->exchange, connection, text_span(&request->head),

@@ -180,7 +180,8 @@ static void give_back_grant(struct haul_download *transfer)
     list_remove(&transfer->active_node);
     if (engine->placement)
         placement_end(engine->placement, transfer->worker->number, transfer->origin,
-                      transfer->connection_reused, transfer->connection_kept);
+                      transfer->connection_expected && transfer->connection_made,
+                      transfer->connection_kept);
     limiter_finish(engine->limiter, &transfer->item, ring_now_ns(engine->ring),
                    outcome_of(transfer), transfer->retry_after_ns, fresh_random(transfer));
 }
@@ -243,6 +244,17 @@ static struct sink *create_sink(struct haul_download *transfer)
     return sink;
 }
 
+/* A host is to see no more connections than if there were one worker: where a new one is about to
+ * be made, an idle one of another worker goes. */
+static void make_room(struct haul_download *transfer)
+{
+    struct haul_engine *engine = transfer->engine;
+    unsigned number = placement_spare(engine->placement, transfer->origin);
+
+    if (number < engine->worker_count)
+        worker_close_idle(engine->workers[number], url_origin(&transfer->url));
+}
+
 static void choose_worker(struct haul_download *transfer)
 {
     struct haul_engine *engine = transfer->engine;
@@ -254,7 +266,10 @@ static void choose_worker(struct haul_download *transfer)
         transfer->origin = span_hash(url_origin(&transfer->url), 0);
         if (!transfer->sink)
             number = placement_choose(engine->placement, transfer->origin);
-        placement_begin(engine->placement, number, transfer->origin);
+        transfer->connection_expected =
+            placement_begin(engine->placement, number, transfer->origin);
+        if (!transfer->connection_expected)
+            make_room(transfer);
     }
     transfer->worker = engine->workers[number];
 }
@@ -272,7 +287,7 @@ void transfer_start(struct haul_download *transfer)
     transfer->retry_after_ns = 0;
     transfer->error = fine;
     url_free(&transfer->next_url); /* of a redirect whose try came to nothing */
-    transfer->connection_reused = false;
+    transfer->connection_made = false;
     transfer->connection_kept = false;
     choose_worker(transfer);
     if (!transfer->sink)

@@ -31,8 +31,9 @@ struct haul_download {
     struct list node;        /* engine->transfers, later engine->ended */
     struct list active_node; /* engine->active, or engine->cancelled */
     struct limiter_item item;
-    uint64_t origin; /* a hash of url's, while there is a request and a placement */
-    bool handle;     /* somebody holds it */
+    uint64_t origin;          /* a hash of url's, while there is a request and a placement */
+    bool connection_expected; /* as placement_begin() said */
+    bool handle;              /* somebody holds it */
     bool cancelled;
     unsigned tries;
     uint64_t started_ns;
@@ -64,9 +65,9 @@ struct haul_download {
     uint64_t resumed_bytes; /* of them, from before this download */
     int http_status;
     uint64_t retry_after_ns;
-    bool hopeless;          /* another try would be no use, whatever the status says */
-    bool connection_reused; /* the last request found an idle connection */
-    bool connection_kept;   /* and has left one */
+    bool hopeless;        /* another try would be no use, whatever the status says */
+    bool connection_made; /* the last request found no idle one */
+    bool connection_kept; /* and has left one */
     struct haul_error error;
     /* Results of closing the sink. */
     struct text name;

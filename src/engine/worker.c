@@ -130,6 +130,35 @@ void worker_cancel(struct worker *worker, struct haul_download *transfer)
     outbox_send(&worker->orders, &transfer->cancel_message, cancel_arrived);
 }
 
+/* --- connections that another worker has use for --------------------------------------------- */
+
+struct closing {
+    struct message message;
+    struct worker *worker;
+    size_t len;
+    char origin[];
+};
+
+static void closing_arrived(struct message *message)
+{
+    struct closing *closing = CONTAINER_OF(message, struct closing, message);
+
+    connector_close_idle(closing->worker->connector, span_make(closing->origin, closing->len));
+    free(closing);
+}
+
+void worker_close_idle(struct worker *worker, struct span origin)
+{
+    struct closing *closing = alloc_zeroed(sizeof(*closing) + origin.len);
+
+    if (!closing)
+        return; /* it will be closed for being old */
+    closing->worker = worker;
+    closing->len = origin.len;
+    memcpy(closing->origin, origin.data, origin.len);
+    outbox_send(&worker->orders, &closing->message, closing_arrived);
+}
+
 /* --- the sink's end -------------------------------------------------------------------------- */
 
 /* What is told of the sink afterwards is taken out of it: it goes in this thread, with its

@@ -91,6 +91,8 @@ void worker_close(struct worker *worker, struct haul_download *transfer);
 /* Ends the transfer's request early, unless that is over already. After it comes worker_close(),
  * and no other order for this transfer. */
 void worker_cancel(struct worker *worker, struct haul_download *transfer);
+/* Closes an idle connection to the origin, if there is one. */
+void worker_close_idle(struct worker *worker, struct span origin);
 /* Orders may wait until then. */
 void worker_flush(struct worker *worker);
 /* -errno where its ring has failed, and with it the thread; else 0. */

@@ -153,6 +153,18 @@ struct connection *connector_take(struct connector *connector, const struct url 
     return NULL;
 }
 
+void connector_close_idle(struct connector *connector, struct span origin)
+{
+    struct idle_host *host = find_idle_host(connector, origin);
+    struct connection *connection;
+
+    if (!host)
+        return;
+    connection = LIST_ITEM(host->connections.next, struct connection, idle_node);
+    idle_remove(connector, connection);
+    connection_close(connection);
+}
+
 void connector_give(struct connector *connector, struct connection *connection)
 {
     struct span origin = span_of(connection->origin);

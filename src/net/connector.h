@@ -70,6 +70,9 @@ void connect_cancel(struct connect *connect); /* allowed in any state; `done` is
 /* Takes a connection back that can carry another exchange, or closes it if it can't. */
 void connector_give(struct connector *connector, struct connection *connection);
 
+/* Closes an idle connection to the origin, if there is one. */
+void connector_close_idle(struct connector *connector, struct span origin);
+
 uint64_t connector_made(const struct connector *connector); /* connections since the beginning */
 size_t connector_idle(const struct connector *connector);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much is asked of servers at once, how often, and how long they are waited for."""
 
+import contextlib
 import itertools
 import re
 import signal
@@ -360,3 +361,19 @@ def test_server_that_is_silent_in_the_tls_handshake(target):
     assert ended.status == 2
     assert "TLS handshake" in ended.stderr
     assert 1 <= ended.seconds < 4 * PATIENCE
+
+
+def test_threads_leave_no_more_connections_open_than_are_allowed(second_origin, target):
+    """What one thread keeps for later goes when another needs a connection: redirects lead from many hosts to one, so
+    that each thread comes to have some."""
+    with contextlib.ExitStack() as stack:
+        origins = [stack.enter_context(Origin()) for _ in range(6)]
+        haul = stack.enter_context(Haul("-i", "-", "-x", 2, "--threads", 3, "-d", target, stdin=subprocess.PIPE))
+        for number in range(96):
+            place = second_origin.url("/delay/0.01" if number % 3 else f"/bytes/{number}")
+            haul.feed(origins[number % 6].url(f"/redirect?to={place}&number={number}\n"))
+        haul.wait_until(lambda: len(second_origin.requests) == 96, "all have been asked for", timeout=30)
+        haul.wait_until(lambda: second_origin.open <= 2 and second_origin.busy == 0, "no more are open", timeout=10)
+        haul.end_input()
+        assert haul.finish().status == 0
+    assert second_origin.connections > 2  # or nothing was tried

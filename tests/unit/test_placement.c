@@ -48,10 +48,10 @@ static void test_an_idle_connection_attracts(void **state)
     assert_int_equal(placement_choose(placement, 8), 2);
     placement_end(placement, 0, 7, false, false);
     placement_end(placement, 0, 7, false, false);
-    placement_end(placement, 1, 7, true, false);
+    placement_end(placement, 1, 7, false, false);
     placement_end(placement, 1, 8, false, false);
     placement_end(placement, 2, 7, false, false);
-    placement_end(placement, 3, 7, true, false);
+    placement_end(placement, 3, 7, false, false);
     assert_int_equal(placement_choose(placement, 7), 0); /* none was kept */
     placement_destroy(placement);
 }
@@ -94,9 +94,28 @@ static void test_forgets_what_is_not_there_any_more(void **state)
         placement_end(placement, 1, 7, false, true);
     placement_begin(placement, 1, 9);
     assert_int_equal(begin(placement, 7), 1);
-    placement_end(placement, 1, 7, false, false);
+    placement_end(placement, 1, 7, true, false);
     assert_int_equal(placement_choose(placement, 7), 0);
     placement_end(placement, 1, 9, false, false);
+    placement_destroy(placement);
+}
+
+/* For each connection that one worker has to make, another closes one. */
+static void test_spare_connections(void **state)
+{
+    struct placement *placement = placement_create(3);
+
+    (void)state;
+    assert_false(placement_begin(placement, 2, 7));
+    assert_false(placement_begin(placement, 2, 7));
+    assert_int_equal(placement_spare(placement, 7), 3);
+    placement_end(placement, 2, 7, false, true);
+    placement_end(placement, 2, 7, false, true);
+    assert_int_equal(placement_spare(placement, 8), 3);
+    assert_int_equal(placement_spare(placement, 7), 2);
+    assert_true(placement_begin(placement, 2, 7));
+    assert_int_equal(placement_spare(placement, 7), 3);
+    placement_end(placement, 2, 7, false, false);
     placement_destroy(placement);
 }
 
@@ -121,41 +140,56 @@ static void test_collisions(void **state)
     placement_destroy(placement);
 }
 
-/* Workers as they are: each keeps its connections, and tells what it did. Hardly any connection is
- * made beyond those that are in use at once, and the work is shared out evenly. */
+/* Workers as they are: each keeps its connections, and tells what it did. No more of them are open
+ * than requests were ever under way at once, hardly any is made twice, and the work is shared out
+ * evenly. */
 static void test_at_work(void **state)
 {
     struct placement *placement = placement_create(WORKERS);
-    static unsigned idle[WORKERS][ORIGINS];
+    static unsigned idle[WORKERS][ORIGINS], open[ORIGINS], busy[ORIGINS], busy_max[ORIGINS];
     struct {
         unsigned worker, origin;
-        bool reused;
     } under_way[UNDER_WAY];
-    unsigned shares[WORKERS] = {0}, made = 0, count = 0;
+    unsigned shares[WORKERS] = {0}, made = 0, count = 0, spare;
     uint64_t random = 1;
 
     (void)state;
     for (unsigned i = 0; i < REQUESTS; i++) {
         unsigned at = count < UNDER_WAY ? count++ : (unsigned)(unit_random(&random) % UNDER_WAY);
+        unsigned origin = (unsigned)(unit_random(&random) % ORIGINS), worker;
+        bool expected;
 
         if (i >= UNDER_WAY) {
             idle[under_way[at].worker][under_way[at].origin]++;
-            placement_end(placement, under_way[at].worker, under_way[at].origin,
-                          under_way[at].reused, true);
+            busy[under_way[at].origin]--;
+            placement_end(placement, under_way[at].worker, under_way[at].origin, false, true);
         }
-        under_way[at].origin = (unsigned)(unit_random(&random) % ORIGINS);
-        under_way[at].worker = begin(placement, under_way[at].origin);
-        shares[under_way[at].worker]++;
-        under_way[at].reused = idle[under_way[at].worker][under_way[at].origin] > 0;
-        if (under_way[at].reused)
-            idle[under_way[at].worker][under_way[at].origin]--;
-        else
+        worker = placement_choose(placement, origin);
+        expected = placement_begin(placement, worker, origin);
+        assert_int_equal(expected, idle[worker][origin] > 0); /* no two origins are in one place */
+        if (expected) {
+            idle[worker][origin]--;
+        } else {
+            spare = placement_spare(placement, origin);
+            if (spare < WORKERS) {
+                assert_true(idle[spare][origin]-- > 0);
+                open[origin]--;
+            }
             made++;
+            open[origin]++;
+        }
+        shares[worker]++;
+        if (++busy[origin] > busy_max[origin])
+            busy_max[origin] = busy[origin];
+        under_way[at].worker = worker;
+        under_way[at].origin = origin;
     }
     for (unsigned i = 0; i < count; i++)
-        placement_end(placement, under_way[i].worker, under_way[i].origin, true, true);
+        placement_end(placement, under_way[i].worker, under_way[i].origin, false, true);
     placement_destroy(placement);
     assert_in_range(made, UNDER_WAY, REQUESTS / 50);
+    for (unsigned i = 0; i < ORIGINS; i++)
+        assert_in_range(open[i], 1, busy_max[i]);
     for (unsigned i = 0; i < WORKERS; i++)
         assert_in_range(shares[i], REQUESTS / WORKERS * 3 / 4, REQUESTS / WORKERS * 5 / 4);
 }
@@ -167,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_connection_attracts),
         cmocka_unit_test(test_not_to_a_worker_that_has_much_more_to_do),
         cmocka_unit_test(test_forgets_what_is_not_there_any_more),
+        cmocka_unit_test(test_spare_connections),
         cmocka_unit_test(test_collisions),
         cmocka_unit_test(test_at_work),
     };
