@@ -362,14 +362,6 @@ void connection_receive(struct connection *connection, struct chunk *chunk, stru
         receive_more(connection);
 }
 
-void connection_gather(struct connection *connection, bool many)
-{
-    if (connection->gathering == many)
-        return;
-    connection->gathering = many;
-    ring_gather(connection->ring, connection->fd, many ? CONNECTION_GATHER_BYTES : 1);
-}
-
 void connection_await(struct connection *connection)
 {
     CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);

@@ -17,7 +17,7 @@
 #include "ring/ring.h"
 #include "tls/tls.h"
 
-enum { CONNECTION_CIPHER_BYTES = 128 * 1024, CONNECTION_GATHER_BYTES = 128 * 1024 };
+enum { CONNECTION_CIPHER_BYTES = 128 * 1024 };
 
 /* Who uses a connection now. */
 struct connection_user {
@@ -44,12 +44,11 @@ struct connection {
     struct ref ref;
     bool closed; /* the last completion closes the socket and ends the object */
     enum connection_receiving receiving;
-    bool sending;   /* what connection_send() was given */
-    bool gathering; /* see connection_gather() */
-    bool readable;  /* plain: the last wait found that something can be received */
-    bool polling;   /* TLS: recv_op waits for ciphertext without a chunk for it */
-    bool decrypt;   /* TLS: recv_op was only a step of the loop, no new ciphertext */
-    bool starved;   /* TLS: the same, to tell that there was no memory */
+    bool sending;  /* what connection_send() was given */
+    bool readable; /* plain: the last wait found that something can be received */
+    bool polling;  /* TLS: recv_op waits for ciphertext without a chunk for it */
+    bool decrypt;  /* TLS: recv_op was only a step of the loop, no new ciphertext */
+    bool starved;  /* TLS: the same, to tell that there was no memory */
     struct ring *ring;
     struct buffers *ciphers; /* TLS: where chunks for ciphertext come from */
     int fd;
@@ -94,9 +93,6 @@ void connection_send(struct connection *connection, struct span data);
  */
 void connection_receive(struct connection *connection, struct chunk *chunk, struct buffers *home,
                         size_t want);
-/* Many bytes are known to come, and soon: receives may wait for some of them together. False: one
- * at a time again, now. Each time costs a system call. */
-void connection_gather(struct connection *connection, bool many);
 /* Waits for user->readable without holding a buffer. */
 void connection_await(struct connection *connection);
 /* Whether nothing is under way, so that another user may have it. */

@@ -12,8 +12,7 @@
  *
  * A chunk that is full soon is followed by a larger one, one that takes long is lent as it is, and
  * followed by a smaller one. A connection that takes long to fill even the smallest is `slow`: it
- * waits without any, and lends what has come at once. A `fast` one is not woken for less than many
- * bytes, unless they take long.
+ * waits without any, and lends what has come at once.
  *
  * Two things hold the receiving up, and the clock for a stalled server does not run meanwhile: the
  * user holds as many chunks as it may, or the buffers are used up.
@@ -27,7 +26,6 @@ enum {
     CHUNK_ROOM_MIN = 16 * 1024,
     FILL_SOON_MS = 25,
     FILL_LONG_MS = 100,
-    GATHER_LEFT_MIN = 2 * CONNECTION_GATHER_BYTES,
     PAGE_BYTES = 4096
 };
 
@@ -52,7 +50,6 @@ static struct connection *exchange_close(struct exchange *exchange)
     exchange->receiving = false;
     exchange->connection = NULL;
     exchange->state = EXCHANGE_IDLE;
-    connection_gather(connection, false);
     return connection;
 }
 
@@ -178,17 +175,11 @@ static uint64_t filling_ms(const struct exchange *exchange)
     return (ring_now_ns(exchange->ring) - exchange->chunk_ns) / (uint64_t)NS_PER_MS;
 }
 
-static bool chunk_is_large(const struct exchange *exchange)
-{
-    return exchange->chunk->size >= CONNECTION_GATHER_BYTES;
-}
-
 /* What the time it took to fill this chunk says of the next one. */
 static void learn_speed(struct exchange *exchange, bool full)
 {
     uint64_t ms = filling_ms(exchange);
 
-    exchange->fast = full && ms < FILL_SOON_MS && chunk_is_large(exchange);
     exchange->slow = !full && ms >= FILL_LONG_MS && exchange->chunk_bytes <= CHUNK_BYTES_MIN;
     if (full && ms < FILL_SOON_MS && exchange->chunk_bytes < exchange->chunk_bytes_max)
         exchange->chunk_bytes *= 2;
@@ -291,9 +282,7 @@ static void take_head(struct exchange *exchange)
 
 static uint64_t time_out_ns(const struct exchange *exchange)
 {
-    uint64_t silent_ns =
-        exchange->heard_ns + (exchange->connection->gathering ? FILL_LONG_MS * (uint64_t)NS_PER_MS
-                                                              : exchange->timeout_ns);
+    uint64_t silent_ns = exchange->heard_ns + exchange->timeout_ns;
 
     return silent_ns < exchange->deadline_ns ? silent_ns : exchange->deadline_ns;
 }
@@ -349,16 +338,6 @@ static bool has_length(const struct exchange *exchange)
            response_framing(exchange->response) == RESPONSE_LENGTH;
 }
 
-/* Fewer wake-ups, each for more: it saves a tenth of the CPU time of bulk. But not for long: what
- * has become slow is to be noticed. */
-static void gather(struct exchange *exchange, bool many)
-{
-    if (exchange->connection->gathering == many)
-        return;
-    connection_gather(exchange->connection, many);
-    ring_timer_start(exchange->ring, &exchange->timer, time_out_ns(exchange));
-}
-
 static void receive_into_chunk(struct exchange *exchange)
 {
     struct chunk *chunk = exchange->chunk;
@@ -366,8 +345,6 @@ static void receive_into_chunk(struct exchange *exchange)
 
     if (has_length(exchange) && want - chunk->len > exchange->body_left)
         want = chunk->len + (size_t)exchange->body_left;
-    gather(exchange,
-           exchange->fast && has_length(exchange) && exchange->body_left >= GATHER_LEFT_MIN);
     exchange->receiving = true;
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
@@ -473,12 +450,6 @@ static void timer_fired(struct timer *timer)
         ring_timer_start(exchange->ring, timer, time_out_ns(exchange));
         return;
     }
-    if (exchange->connection->gathering && now < exchange->deadline_ns) {
-        /* Some may have come, but too little to be told of. */
-        exchange->fast = false;
-        gather(exchange, false);
-        return;
-    }
     error_set(&error, HAUL_TIMEOUT, 0, "%s %g s",
               exchange->state == EXCHANGE_BODY ? "nothing came for" : "no answer within",
               (double)exchange->timeout_ns / (double)NS_PER_S);
@@ -514,7 +485,6 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->lent_max = EXCHANGE_CHUNKS_MAX;
     exchange->chunk_bytes_max = CHUNK_BYTES_MAX;
     exchange->chunk_bytes = 2 * CHUNK_BYTES_MIN;
-    exchange->fast = false;
     exchange->slow = false;
     response_start(exchange->response, to_head);
     connection_set_user(connection, &connection_user, exchange);

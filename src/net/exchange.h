@@ -60,7 +60,6 @@ struct exchange {
     struct buffers_waiter waiter;
     struct chunk *chunk; /* being filled, here or in the connection; NULL: none */
     size_t chunk_bytes;  /* that the next one should have */
-    bool fast;           /* it fills large ones soon */
     bool slow;           /* it is not even worth the smallest: see exchange.c */
     uint64_t chunk_ns;   /* since when chunk is being filled */
     bool receiving;      /* connection_receive() or connection_await() is under way */

@@ -563,14 +563,6 @@ int ring_socket(struct ring *ring, int family)
     return fd;
 }
 
-void ring_gather(struct ring *ring, int fd, size_t bytes)
-{
-    int least = (int)bytes;
-
-    (void)ring;
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least));
-}
-
 enum ring_socket_look ring_look(struct ring *ring, int fd)
 {
     char byte;

@@ -112,9 +112,6 @@ void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t le
 void ring_recv_ready(struct ring *ring, struct op *op, int fd, void *buffer, size_t len);
 void ring_send(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_poll(struct ring *ring, struct op *op, int fd, short events);
-/* A receive or poll is to wait for so many bytes, or the end (SO_RCVLOWAT); 1: for any. What waits
- * already takes notice. */
-void ring_gather(struct ring *ring, int fd, size_t bytes);
 /* What an idle connection is at, without waiting. */
 enum ring_socket_look { RING_SOCKET_SILENT, RING_SOCKET_DATA, RING_SOCKET_CLOSED };
 enum ring_socket_look ring_look(struct ring *ring, int fd);

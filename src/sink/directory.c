@@ -19,8 +19,6 @@
 enum {
     UNUSED_MAX = 64,
     DIRECTORY_PART = 4, /* of all descriptors, one in so many */
-    SPENDABLE_BYTES_MAX = 448 * 1024 * 1024,
-    SPENDABLE_PART = 32 /* of the machine's memory */
 };
 
 struct directories {
@@ -35,7 +33,7 @@ struct directories {
     struct list waiting_files; /* for a place; all are held then */
     size_t files;              /* places held */
     size_t files_max;
-    size_t spendable_bytes;
+    struct disk disk;
 };
 
 static void directory_last(struct ref *ref)
@@ -67,14 +65,6 @@ static void directory_drop(struct directory *directory)
     ref_drop(&directory->ref);
 }
 
-/* A burst that memory bears easily, and no more of it than a small machine can spare. */
-static size_t spendable_bytes(void)
-{
-    size_t part = (size_t)sysconf(_SC_PHYS_PAGES) / SPENDABLE_PART * (size_t)sysconf(_SC_PAGESIZE);
-
-    return part < SPENDABLE_BYTES_MAX ? part : SPENDABLE_BYTES_MAX;
-}
-
 struct directories *directories_create(struct ring *ring, struct names *names,
                                        size_t descriptors_max)
 {
@@ -84,7 +74,7 @@ struct directories *directories_create(struct ring *ring, struct names *names,
         return NULL;
     directories->ring = ring;
     directories->names = names;
-    directories->spendable_bytes = spendable_bytes();
+    disk_init(&directories->disk);
     map_init(&directories->map, ring_random(ring));
     list_init(&directories->unused);
     list_init(&directories->queue);
@@ -112,12 +102,9 @@ struct ring *directories_ring(const struct directories *directories)
     return directories->ring;
 }
 
-bool directories_spend(struct directories *directories, size_t bytes)
+struct disk *directories_disk(struct directories *directories)
 {
-    if (directories->spendable_bytes < bytes)
-        return false;
-    directories->spendable_bytes -= bytes;
-    return true;
+    return &directories->disk;
 }
 
 /* --- opening --------------------------------------------------------------------------------- */

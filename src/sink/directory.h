@@ -18,6 +18,7 @@
 #include "base/span.h"
 #include "base/status.h"
 #include "ring/ring.h"
+#include "sink/disk.h"
 #include "sink/names.h"
 
 struct directories;
@@ -56,9 +57,8 @@ struct directories *directories_create(struct ring *ring, struct names *names,
                                        size_t descriptors_max);
 void directories_destroy(struct directories *directories); /* no directory is in use any more */
 struct ring *directories_ring(const struct directories *directories);
-/* Takes from what the page cache may be given of files that are written past it, while the disk
- * lags; false: that is used up. */
-bool directories_spend(struct directories *directories, size_t bytes);
+/* For the files in them. */
+struct disk *directories_disk(struct directories *directories);
 /* The directory, if it is open already; else NULL, and wait->done will be called, unless
  * error->status is not OK. */
 struct directory *directory_get(struct directories *directories, struct span path,

@@ -13,10 +13,7 @@
 #include "ring/buffers.h"
 #include "sink/internal.h"
 
-enum {
-    DIRECT_WRITES_MAX = 4,   /* under way */
-    DIRECT_WRITES_ENOUGH = 2 /* before the page cache takes what the disk can't yet */
-};
+enum { DIRECT_WRITES_MAX = 4 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -153,19 +150,32 @@ static void write_ended(struct sink_file *file, struct sink_write *write, int re
         sink_line_fail(&file->line, &error); /* no holes */
 }
 
+/* Those whose turn it is now, of whichever file. */
+static void go_on(struct disk *disk)
+{
+    struct disk_turn *turn;
+
+    while ((turn = disk_next(disk))) {
+        struct sink_write *write = CONTAINER_OF(turn, struct sink_write, turn);
+
+        write_part(sink_file_of(write->sink), write);
+    }
+}
+
 static void part_done(struct op *op, int res)
 {
     struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
     struct sink_file *file = sink_file_of(write->sink);
 
     if (write->way == RING_WRITE_DIRECT)
-        file->direct_writes--;
+        disk_end(directories_disk(file->directories), &write->turn);
     if (res >= 0)
         write->written += write->part;
     if (falls_back(file, write, res) || (res >= 0 && write->written < write->len))
         write_part(file, write);
     else
         write_ended(file, write, res);
+    go_on(directories_disk(file->directories));
 }
 
 /* The way for what comes next, and how much of it. Direct: only whole blocks, from memory that is
@@ -191,13 +201,17 @@ static enum ring_write_way cut_part(const struct sink_file *file, struct sink_wr
 
 static void write_part(struct sink_file *file, struct sink_write *write)
 {
+    struct disk *disk = directories_disk(file->directories);
+
     write->way = cut_part(file, write);
-    if (write->way == RING_WRITE_DIRECT && file->direct == HAUL_DIRECT_AUTO &&
-        file->direct_writes >= DIRECT_WRITES_ENOUGH &&
-        directories_spend(file->directories, write->part))
+    write->turn.bytes = write->part;
+    if (write->way == RING_WRITE_DIRECT && !disk_begin(disk, &write->turn)) {
+        if (file->direct != HAUL_DIRECT_AUTO || !disk_spend(disk, write->part)) {
+            disk_wait(disk, &write->turn);
+            return;
+        }
         write->way = RING_WRITE_ASIDE;
-    if (write->way == RING_WRITE_DIRECT)
-        file->direct_writes++;
+    }
     ring_write(file->sink.ring, &write->op, file->fd, write->way, write->data + write->written,
                write->part, write->offset + write->written);
 }
@@ -207,6 +221,7 @@ void file_write(struct sink *sink, struct sink_write *write)
     struct sink_file *file = sink_file_of(sink);
 
     op_init(&write->op, part_done, &file->sink.ref);
+    disk_turn_init(&write->turn);
     write->written = 0;
     if (!file->adopted || sink_line_join(&file->line, write))
         write_part(file, write);

@@ -36,7 +36,6 @@ struct sink_file {
     enum haul_direct direct;
     enum haul_allocation allocation;
     enum ring_write_way way; /* CACHED, UNCACHED or DIRECT; what does not work falls back */
-    unsigned direct_writes;  /* under way */
     bool reused;             /* the temporary file had bytes, of a try or a run before */
     bool adopted;            /* fd is another program's file, under its own name */
     bool marked;             /* the temporary file has the attribute, true or not */

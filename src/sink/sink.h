@@ -27,6 +27,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "ring/ring.h"
+#include "sink/disk.h"
 
 struct sink;
 
@@ -39,6 +40,7 @@ struct sink_write {
     struct sink *sink; /* private from here */
     struct op op;
     struct list node;
+    struct disk_turn turn;
     size_t written;
     size_t part; /* of what is not written yet: under way */
     enum ring_write_way way;
