@@ -47,26 +47,6 @@ int file_write_all(int fd, const void *data, size_t len, uint64_t offset, int rw
 
 /* --- past the page cache --------------------------------------------------------------------- */
 
-static int set_flag_direct(int fd, bool on)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    if (flags < 0)
-        return -errno;
-    return answer(fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT));
-}
-
-/* Writes that are under way took their flag with them when they were started. */
-int file_write_aside(int fd, const void *data, size_t len, uint64_t offset)
-{
-    int res = set_flag_direct(fd, false);
-
-    if (res == 0)
-        res = file_write_all(fd, data, len, offset, 0);
-    (void)set_flag_direct(fd, true); /* it was possible before */
-    return res;
-}
-
 /* What the file system says (Linux 6.1; 0: nothing): tmpfs takes the flag and goes through the page
  * cache all the same. */
 static unsigned direct_multiple(int fd)
@@ -82,21 +62,23 @@ static unsigned direct_multiple(int fd)
                                                                   : status.stx_dio_mem_align;
 }
 
-void ring_set_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure)
+static int open_direct(int fd)
+{
+    char path[32];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return answer(open(path, O_WRONLY | O_DIRECT | O_CLOEXEC));
+}
+
+void ring_open_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure)
 {
     unsigned multiple = direct_multiple(fd);
     bool good = multiple == 0 ? even_if_unsure : RING_DIRECT_BYTES % multiple == 0;
+    int res = -EOPNOTSUPP;
 
-    if ((ring->features_off & HAUL_FEATURE_DIRECT) || !good || set_flag_direct(fd, true) < 0)
-        op_ready(ring, op, -EOPNOTSUPP);
-    else
-        op_ready(ring, op, 0);
-}
-
-void ring_unset_direct(struct ring *ring, int fd)
-{
-    (void)ring;
-    (void)set_flag_direct(fd, false);
+    if (good && !(ring->features_off & HAUL_FEATURE_DIRECT))
+        res = open_direct(fd);
+    op_ready(ring, op, res < 0 ? -EOPNOTSUPP : res);
 }
 
 static int write_zeros(struct op *op)

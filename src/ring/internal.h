@@ -62,6 +62,5 @@ enum { WRITE_AT_ONCE_BYTES = 64 * 1024 };
 #endif
 /* len, or -errno. */
 int file_write_all(int fd, const void *data, size_t len, uint64_t offset, int rw_flags);
-int file_write_aside(int fd, const void *data, size_t len, uint64_t offset);
 
 #endif

@@ -625,8 +625,6 @@ void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way wa
     op->fixed = way == RING_WRITE_DIRECT ? fixed_find(ring, data, len) : -1;
     if (op->rw_flags && (ring->features_off & HAUL_FEATURE_DONTCACHE))
         op_ready(ring, op, -EOPNOTSUPP);
-    else if (way == RING_WRITE_ASIDE)
-        op_ready(ring, op, file_write_aside(fd, data, len, offset));
     else if (way != RING_WRITE_DIRECT && at_once)
         op_ready(ring, op, file_write_all(fd, data, len, offset, op->rw_flags));
     else

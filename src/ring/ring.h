@@ -145,9 +145,8 @@ enum ring_write_way {
     RING_WRITE_CACHED,   /* into the page cache, as write(2) does */
     RING_WRITE_UNCACHED, /* the same, but written back at once and dropped (RWF_DONTCACHE, Linux
                             6.14); -EOPNOTSUPP where that is unknown */
-    RING_WRITE_DIRECT,   /* after ring_set_direct() only; data, len and offset are multiples of
-                            RING_DIRECT_BYTES */
-    RING_WRITE_ASIDE     /* into the page cache, at once, of a file that is set to direct */
+    RING_WRITE_DIRECT /* to a descriptor of ring_open_direct(); data, len and offset are multiples
+                         of RING_DIRECT_BYTES */
 };
 enum { RING_DIRECT_BYTES = 4096 };
 /* pwrite(2) of all bytes, or an error; -ENOSPC and the like after part of them is an error. */
@@ -158,10 +157,11 @@ void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way wa
  * Once for a ring; to be taken back before it is unmapped, with no write under way. */
 void ring_lend_memory(struct ring *ring, const char *data, size_t bytes);
 void ring_take_memory_back(struct ring *ring);
-/* O_DIRECT. res: 0, or -EOPNOTSUPP where it is of no use: the file system refuses it, or says it
- * wants other multiples (STATX_DIOALIGN); where it says nothing, unless `even_if_unsure`. */
-void ring_set_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure);
-void ring_unset_direct(struct ring *ring, int fd);
+/* Opens a file that is open already once more, for direct writes (O_DIRECT), through /proc. res:
+ * the descriptor, to be closed before or after the other; -EOPNOTSUPP where that is of no use: the
+ * file system refuses it, or says it wants other multiples (STATX_DIOALIGN); where it says nothing,
+ * unless `even_if_unsure`. */
+void ring_open_direct(struct ring *ring, struct op *op, int fd, bool even_if_unsure);
 /* fallocate(2): blocks up to len, which becomes the file's size; -EOPNOTSUPP where the file system
  * has none of it, unless `zeros`: then a helper thread writes them behind the file's end. */
 void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool zeros);

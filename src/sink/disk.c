@@ -4,22 +4,22 @@
 #include <unistd.h>
 
 enum {
-    BUSY_BYTES_MAX = 4 * 1024 * 1024,
-    SPENDABLE_BYTES_MAX = 448 * 1024 * 1024,
-    SPENDABLE_PART = 32 /* of the machine's memory */
+    BUSY_BYTES_MAX = 3 * 1024 * 1024,
+    BURST_BYTES_MAX = 1024 * 1024 * 1024,
+    BURST_PART = 16 /* of the machine's memory */
 };
 
-/* A burst that memory bears easily, and no more of it than a small machine can spare. */
-static size_t spendable_bytes(void)
+/* What memory bears easily, and no more than a small machine can spare. */
+static size_t burst_bytes_max(void)
 {
-    size_t part = (size_t)sysconf(_SC_PHYS_PAGES) / SPENDABLE_PART * (size_t)sysconf(_SC_PAGESIZE);
+    size_t part = (size_t)sysconf(_SC_PHYS_PAGES) / BURST_PART * (size_t)sysconf(_SC_PAGESIZE);
 
-    return part < SPENDABLE_BYTES_MAX ? part : SPENDABLE_BYTES_MAX;
+    return part < BURST_BYTES_MAX ? part : BURST_BYTES_MAX;
 }
 
 void disk_init(struct disk *disk)
 {
-    *disk = (struct disk){.spendable_bytes = spendable_bytes()};
+    *disk = (struct disk){.burst_bytes = burst_bytes_max()};
     list_init(&disk->waiting);
 }
 
@@ -63,10 +63,12 @@ struct disk_turn *disk_next(struct disk *disk)
     return first;
 }
 
-bool disk_spend(struct disk *disk, size_t bytes)
+bool disk_spend(struct disk *disk, uint64_t bytes, enum disk_kind kind)
 {
-    if (disk->spendable_bytes < bytes)
+    size_t keep = kind == DISK_PIECE ? burst_bytes_max() / 16 * 9 : 0;
+
+    if (disk->burst_bytes < keep || disk->burst_bytes - keep < bytes)
         return false;
-    disk->spendable_bytes -= bytes;
+    disk->burst_bytes -= (size_t)bytes;
     return true;
 }

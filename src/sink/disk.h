@@ -9,13 +9,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/list.h"
 
 struct disk {
     size_t busy_bytes;
     struct list waiting;
-    size_t spendable_bytes;
+    size_t burst_bytes; /* left to be spent */
 };
 
 /* Stands in the object that writes. */
@@ -33,8 +34,10 @@ void disk_wait(struct disk *disk, struct disk_turn *turn);
 void disk_end(struct disk *disk, const struct disk_turn *turn);
 /* The first that waits and may begin now; it waits no more. NULL: none. */
 struct disk_turn *disk_next(struct disk *disk);
-/* Takes from what the page cache may be given while the disk lags behind; false: that is used up.
- */
-bool disk_spend(struct disk *disk, size_t bytes);
+/* Takes from what the page cache may be given in all, so that a short burst of downloads ends
+ * sooner than the disk could take it; false: that is used up. A whole file may have all of it, a
+ * piece of a file for which the disk lags behind less than half. */
+enum disk_kind { DISK_FILE, DISK_PIECE };
+bool disk_spend(struct disk *disk, uint64_t bytes, enum disk_kind kind);
 
 #endif

@@ -164,6 +164,7 @@ static void claim(struct sink_file *file, const char *name, enum ring_claim how,
 
 static void close_file(struct sink_file *file)
 {
+    file_close_direct(file);
     if (file->fd >= 0)
         ring_close(file->sink.ring, file->fd);
     file->fd = -1;
@@ -701,6 +702,7 @@ struct sink *sink_file_create(struct directories *directories,
     file->direct = options->direct;
     file->allocation = options->allocation;
     file->fd = -1;
+    file->direct_fd = -1;
     if (set_names(file, options))
         return &file->sink;
     sink_release(&file->sink);

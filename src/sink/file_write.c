@@ -29,10 +29,20 @@ static bool is_large(const struct sink_file *file)
     return is_known(file) && file->sink.expected_bytes >= SINK_DIRECT_BYTES_MIN;
 }
 
-static bool wants_direct(const struct sink_file *file)
+/* Once for each open: it may spend. */
+static bool wants_direct(struct sink_file *file)
 {
-    return (file->direct == HAUL_DIRECT_ALWAYS && is_known(file)) ||
-           (file->direct == HAUL_DIRECT_AUTO && is_large(file));
+    switch (file->direct) {
+    case HAUL_DIRECT_AUTO:
+        break;
+    case HAUL_DIRECT_ALWAYS:
+        return is_known(file);
+    case HAUL_DIRECT_NEVER:
+        return false;
+    }
+    return is_large(file) &&
+           (file->sink.expected_bytes >= SINK_DIRECT_BYTES_SURE ||
+            !disk_spend(directories_disk(file->directories), file->sink.expected_bytes, DISK_FILE));
 }
 
 static enum haul_allocation allocation_of(const struct sink_file *file)
@@ -40,7 +50,7 @@ static enum haul_allocation allocation_of(const struct sink_file *file)
     if (!is_known(file) || file->sink.expected_bytes == 0)
         return HAUL_ALLOCATION_NONE;
     if (file->allocation == HAUL_ALLOCATION_AUTO)
-        return wants_direct(file) ? HAUL_ALLOCATION_FALLOC : HAUL_ALLOCATION_NONE;
+        return file->wants_direct ? HAUL_ALLOCATION_FALLOC : HAUL_ALLOCATION_NONE;
     return file->allocation;
 }
 
@@ -56,23 +66,24 @@ static void begin_writing(struct sink_file *file, enum ring_write_way way)
 /* The next best for what is not to fill the page cache. */
 static enum ring_write_way buffered_way(const struct sink_file *file)
 {
-    return file->direct != HAUL_DIRECT_NEVER && is_large(file) ? RING_WRITE_UNCACHED
-                                                               : RING_WRITE_CACHED;
+    return file->wants_direct && is_large(file) ? RING_WRITE_UNCACHED : RING_WRITE_CACHED;
 }
 
-static void direct_set(struct op *op, int res)
+static void direct_opened(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
 
+    if (res >= 0)
+        file->direct_fd = res;
     begin_writing(file, res < 0 ? buffered_way(file) : RING_WRITE_DIRECT);
 }
 
 static void choose_way(struct sink_file *file, bool blocks)
 {
     /* Without blocks laid out, each direct write would have to get some: that is slow. */
-    if (wants_direct(file) && (blocks || file->direct == HAUL_DIRECT_ALWAYS))
-        ring_set_direct(file->sink.ring, file_step(file, direct_set), file->fd,
-                        file->direct == HAUL_DIRECT_ALWAYS);
+    if (file->wants_direct && (blocks || file->direct == HAUL_DIRECT_ALWAYS))
+        ring_open_direct(file->sink.ring, file_step(file, direct_opened), file->fd,
+                         file->direct == HAUL_DIRECT_ALWAYS);
     else
         begin_writing(file, buffered_way(file));
 }
@@ -88,14 +99,21 @@ static void laid_out(struct op *op, int res)
         choose_way(file, res == 0 && allocation_of(file) != HAUL_ALLOCATION_TRUNC);
 }
 
+void file_close_direct(struct sink_file *file)
+{
+    if (file->direct_fd >= 0)
+        ring_close(file->sink.ring, file->direct_fd);
+    file->direct_fd = -1;
+    file->way = RING_WRITE_CACHED;
+}
+
 void file_lay_out(struct sink_file *file)
 {
     struct ring *ring = file->sink.ring;
     struct op *op = file_step(file, laid_out);
 
-    if (file->way == RING_WRITE_DIRECT) /* of a try before */
-        ring_unset_direct(ring, file->fd);
-    file->way = RING_WRITE_CACHED;
+    file_close_direct(file); /* of a try before */
+    file->wants_direct = wants_direct(file);
     switch (allocation_of(file)) {
     case HAUL_ALLOCATION_AUTO:
     case HAUL_ALLOCATION_NONE:
@@ -123,8 +141,6 @@ static bool falls_back(struct sink_file *file, const struct sink_write *write, i
     if (res != -EOPNOTSUPP && res != -EINVAL)
         return false;
     if (write->way == RING_WRITE_DIRECT) {
-        if (file->way == RING_WRITE_DIRECT)
-            ring_unset_direct(file->sink.ring, file->fd);
         file->way = buffered_way(file);
         return true;
     }
@@ -191,12 +207,12 @@ static enum ring_write_way cut_part(const struct sink_file *file, struct sink_wr
     if (file->way != RING_WRITE_DIRECT)
         return file->way;
     if (((uintptr_t)(write->data + write->written) - offset) % RING_DIRECT_BYTES != 0)
-        return RING_WRITE_ASIDE;
+        return RING_WRITE_CACHED;
     if (before > 0)
         write->part = before < left ? before : left;
     else if (whole > 0)
         write->part = whole;
-    return before > 0 || whole == 0 ? RING_WRITE_ASIDE : RING_WRITE_DIRECT;
+    return before > 0 || whole == 0 ? RING_WRITE_CACHED : RING_WRITE_DIRECT;
 }
 
 static void write_part(struct sink_file *file, struct sink_write *write)
@@ -206,14 +222,15 @@ static void write_part(struct sink_file *file, struct sink_write *write)
     write->way = cut_part(file, write);
     write->turn.bytes = write->part;
     if (write->way == RING_WRITE_DIRECT && !disk_begin(disk, &write->turn)) {
-        if (file->direct != HAUL_DIRECT_AUTO || !disk_spend(disk, write->part)) {
+        if (file->direct != HAUL_DIRECT_AUTO || !disk_spend(disk, write->part, DISK_PIECE)) {
             disk_wait(disk, &write->turn);
             return;
         }
-        write->way = RING_WRITE_ASIDE;
+        write->way = RING_WRITE_CACHED;
     }
-    ring_write(file->sink.ring, &write->op, file->fd, write->way, write->data + write->written,
-               write->part, write->offset + write->written);
+    ring_write(file->sink.ring, &write->op,
+               write->way == RING_WRITE_DIRECT ? file->direct_fd : file->fd, write->way,
+               write->data + write->written, write->part, write->offset + write->written);
 }
 
 void file_write(struct sink *sink, struct sink_write *write)

@@ -35,6 +35,8 @@ struct sink_file {
     int fd; /* -1: not open */
     enum haul_direct direct;
     enum haul_allocation allocation;
+    bool wants_direct;       /* asked for or chosen, whether it can be or not */
+    int direct_fd;           /* the same file, to be written past the page cache; -1: it is not */
     enum ring_write_way way; /* CACHED, UNCACHED or DIRECT; what does not work falls back */
     bool reused;             /* the temporary file had bytes, of a try or a run before */
     bool adopted;            /* fd is another program's file, under its own name */
@@ -75,6 +77,7 @@ file_fail(struct sink_file *file, enum haul_status status, int res, const char *
 /* The last part of open, once there is an empty or cut file: makes the room for it that the options
  * ask for, and chooses how it is written. Ends the step. */
 void file_lay_out(struct sink_file *file);
+void file_close_direct(struct sink_file *file);
 void file_write(struct sink *sink, struct sink_write *write);
 
 #endif

@@ -130,8 +130,14 @@ char *sink_memory_take(struct sink *sink);
 
 struct directories;
 
-/* Files of at least this size are written past the page cache (HAUL_DIRECT_AUTO). */
-enum { SINK_DIRECT_BYTES_MIN = 8 * 1024 * 1024, SINK_CHUNK_BYTES = 256 * 1024, SINK_WRITES = 2 };
+/* HAUL_DIRECT_AUTO: files of at least MIN are written past the page cache once a burst of them has
+ * gone into it, and files of at least SURE from the first. */
+enum {
+    SINK_DIRECT_BYTES_MIN = 8 * 1024 * 1024,
+    SINK_DIRECT_BYTES_SURE = 128 * 1024 * 1024,
+    SINK_CHUNK_BYTES = 256 * 1024,
+    SINK_WRITES = 2
+};
 
 struct sink_file_options {
     const char *directory; /* where it goes */
