@@ -114,7 +114,8 @@ enum haul_direct {
 
 /* What is done ahead about the room for a file whose size is known. */
 enum haul_allocation {
-    HAUL_ALLOCATION_AUTO,    /* FALLOC for what is written past the page cache, else NONE */
+    HAUL_ALLOCATION_AUTO,    /* FALLOC for large files and what is written past the page cache,
+                                else NONE */
     HAUL_ALLOCATION_NONE,    /* nothing: a file grows as it is written */
     HAUL_ALLOCATION_TRUNC,   /* the size is set; the room is not sure, the file is sparse */
     HAUL_ALLOCATION_FALLOC,  /* fallocate(2); where the file system has none: as NONE */

@@ -50,7 +50,9 @@ static enum haul_allocation allocation_of(const struct sink_file *file)
     if (!is_known(file) || file->sink.expected_bytes == 0)
         return HAUL_ALLOCATION_NONE;
     if (file->allocation == HAUL_ALLOCATION_AUTO)
-        return file->wants_direct ? HAUL_ALLOCATION_FALLOC : HAUL_ALLOCATION_NONE;
+        return (file->direct == HAUL_DIRECT_AUTO && is_large(file)) || file->wants_direct
+                   ? HAUL_ALLOCATION_FALLOC
+                   : HAUL_ALLOCATION_NONE;
     return file->allocation;
 }
 

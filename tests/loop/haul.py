@@ -338,13 +338,13 @@ class FullListener:
             sock.close()
 
 
-def has_arrived(sock, unread=0):
-    """Whether the peer's program, on this machine and IPv4, has read all that was sent, but for so many bytes."""
+def has_arrived(sock):
+    """Whether the peer's program, on this machine and IPv4, has read all that was sent."""
     if int.from_bytes(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder):
         return False
     local, remote = sock.getpeername(), sock.getsockname()
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if int(fields[1].split(":")[1], 16) == local[1] and int(fields[2].split(":")[1], 16) == remote[1]:
-            return int(fields[4].split(":")[1], 16) <= unread
+            return int(fields[4].split(":")[1], 16) == 0
     return True
