@@ -112,8 +112,8 @@ const struct option_row option_rows[] = {
      .standard = "auto",
      .help =
          "ahead of a file's bytes: nothing (none), set its size (trunc), reserve room (falloc), "
-         "or write zeros where that can't be (prealloc); auto: falloc for what is written past "
-         "the page cache, else none"},
+         "or write zeros where that can't be (prealloc); auto: falloc for files of 8M and "
+         "more, else none"},
     {.name = "direct",
      .type = OPTION_CHOICE,
      .group = GROUP_OUTPUT,
@@ -121,7 +121,8 @@ const struct option_row option_rows[] = {
      .choices = direct_ways,
      .placeholder = "WHEN",
      .standard = "auto",
-     .help = "write past the page cache: auto (large files), always (if possible) or never"},
+     .help = "write past the page cache: auto (files of 128M, and of 8M after the first gigabyte), "
+             "always (where possible) or never"},
     {.name = "max-concurrent-downloads",
      .letter = 'j',
      .type = OPTION_NUMBER,

@@ -329,6 +329,7 @@ static bool create_parts(struct worker *worker, const struct worker_setup *setup
         directories_create(worker->ring, setup->names, setup->sink_descriptors / setup->count);
     if (!worker->buffers || !worker->resolver || !worker->directories)
         return false;
+    disk_share(directories_disk(worker->directories), setup->count);
     worker->connector = connector_create(worker->ring, worker->resolver, &connector, &worker->log);
     return worker->connector != NULL;
 }

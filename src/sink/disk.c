@@ -19,8 +19,14 @@ static size_t burst_bytes_max(void)
 
 void disk_init(struct disk *disk)
 {
-    *disk = (struct disk){.burst_bytes = burst_bytes_max()};
+    *disk = (struct disk){.burst_bytes = burst_bytes_max(), .share_count = 1};
     list_init(&disk->waiting);
+}
+
+void disk_share(struct disk *disk, unsigned count)
+{
+    disk->burst_bytes /= count;
+    disk->share_count = count;
 }
 
 void disk_turn_init(struct disk_turn *turn)
@@ -65,7 +71,7 @@ struct disk_turn *disk_next(struct disk *disk)
 
 bool disk_spend(struct disk *disk, uint64_t bytes, enum disk_kind kind)
 {
-    size_t keep = kind == DISK_PIECE ? burst_bytes_max() / 16 * 9 : 0;
+    size_t keep = kind == DISK_PIECE ? burst_bytes_max() / disk->share_count / 16 * 9 : 0;
 
     if (disk->burst_bytes < keep || disk->burst_bytes - keep < bytes)
         return false;

@@ -17,6 +17,7 @@ struct disk {
     size_t busy_bytes;
     struct list waiting;
     size_t burst_bytes; /* left to be spent */
+    unsigned share_count;
 };
 
 /* Stands in the object that writes. */
@@ -26,6 +27,8 @@ struct disk_turn {
 };
 
 void disk_init(struct disk *disk);
+/* It is one of so many, which share what the page cache may be given. */
+void disk_share(struct disk *disk, unsigned count);
 void disk_turn_init(struct disk_turn *turn);
 /* True: turn->bytes may be written now, and disk_end() is to follow. */
 bool disk_begin(struct disk *disk, const struct disk_turn *turn);
