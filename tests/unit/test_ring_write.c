@@ -185,13 +185,15 @@ static void test_write_uncached(void **state)
     munmap(data, LARGE_BYTES);
 }
 
-/* False: not here; that is said. */
-static bool begin_direct(uint32_t features_off, int *fd)
+/* A file, and the same for direct writes. False: not here; that is said. */
+static bool begin_direct(uint32_t features_off, int *fd, int *direct)
 {
     begin(unit_build_directory(), features_off);
     *fd = create_file("a");
-    if (DO(ring_set_direct(f.ring, &f.op, *fd, true)) == 0)
+    *direct = DO(ring_open_direct(f.ring, &f.op, *fd, true));
+    if (*direct >= 0)
         return true;
+    assert_int_equal(*direct, -EOPNOTSUPP);
     print_message("no O_DIRECT in %s\n", f.path);
     close(*fd);
     end();
@@ -207,25 +209,26 @@ static void test_write_direct(void **state)
     (void)state;
     for (int busy = 0; possible && busy < 2; busy++) {
         struct beside beside;
-        int fd;
+        int fd, direct;
 
-        possible = begin_direct(0, &fd);
+        possible = begin_direct(0, &fd, &direct);
         if (!possible)
             break;
-        assert_true(is_direct(fd));
         if (busy)
             begin_beside(&beside);
+        close(fd); /* the other needs it no more */
         for (size_t i = 0; i < COUNT_OF(lens); i++) {
             for (uint64_t offset = 0; offset < UINT64_C(1) << 33;
                  offset = offset * 5 + WAY_OFFSET) {
                 offset -= offset % RING_DIRECT_BYTES;
-                assert_int_equal(write_way(fd, RING_WRITE_DIRECT, data, lens[i], offset), lens[i]);
+                assert_int_equal(write_way(direct, RING_WRITE_DIRECT, data, lens[i], offset),
+                                 lens[i]);
                 assert_bytes("a", data, lens[i], offset);
             }
         }
         if (busy)
             end_beside(&beside);
-        close(fd);
+        close(direct);
         end();
     }
     munmap(data, LARGE_BYTES);
@@ -234,42 +237,43 @@ static void test_write_direct(void **state)
 }
 
 /* Odd ends beside whole blocks, of one file: each is read as it was written, in any order. */
-static void test_write_aside(void **state)
+static void test_write_both(void **state)
 {
     static const struct {
         enum ring_write_way way;
         size_t from;
         size_t to;
     } parts[] = {
-        {RING_WRITE_ASIDE, 5000, 8192},
+        {RING_WRITE_CACHED, 5000, 8192},
         {RING_WRITE_DIRECT, 8192, 81920},
-        {RING_WRITE_ASIDE, 81920, 81921},
-        {RING_WRITE_ASIDE, 1, 5000},
-        {RING_WRITE_ASIDE, 81921, 86016},
+        {RING_WRITE_CACHED, 81920, 81921},
+        {RING_WRITE_CACHED, 1, 5000},
+        {RING_WRITE_CACHED, 81921, 86016},
         {RING_WRITE_DIRECT, 86016, 90112},
-        {RING_WRITE_ASIDE, 0, 1},
-        {RING_WRITE_ASIDE, 90112, LARGE_BYTES - 3}, /* long, and odd at its end */
+        {RING_WRITE_CACHED, 0, 1},
+        {RING_WRITE_CACHED, 90112, LARGE_BYTES - 3}, /* long, and odd at its end */
+        {RING_WRITE_DIRECT, 4096, 12288},            /* over what the page cache has */
     };
     char *data = map_random(LARGE_BYTES);
-    int fd;
+    int fd, direct;
 
     (void)state;
-    if (!begin_direct(0, &fd)) {
+    if (!begin_direct(0, &fd, &direct)) {
         munmap(data, LARGE_BYTES);
         skip();
     }
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         size_t len = parts[i].to - parts[i].from;
+        int to = parts[i].way == RING_WRITE_DIRECT ? direct : fd;
 
-        assert_int_equal(write_way(fd, parts[i].way, data + parts[i].from, len, parts[i].from),
+        assert_int_equal(write_way(to, parts[i].way, data + parts[i].from, len, parts[i].from),
                          len);
-        assert_true(is_direct(fd));
         assert_bytes("a", data + parts[i].from, len, parts[i].from);
     }
     assert_bytes("a", data, LARGE_BYTES - 3, 0);
     assert_int_equal(DO(ring_sync(f.ring, &f.op, fd)), 0);
     assert_bytes("a", data, LARGE_BYTES - 3, 0);
-    ring_unset_direct(f.ring, fd);
+    close(direct);
     assert_false(is_direct(fd));
     assert_int_equal(write_way(fd, RING_WRITE_CACHED, data + 1, 77, 3), 77);
     assert_bytes("a", data + 1, 77, 3);
@@ -297,9 +301,9 @@ static void test_write_from_lent_memory(void **state)
 
     (void)state;
     for (int off = 0; off < 2; off++) {
-        int fd;
+        int fd, direct;
 
-        if (!begin_direct(off ? HAUL_FEATURE_FIXED : 0, &fd)) {
+        if (!begin_direct(off ? HAUL_FEATURE_FIXED : 0, &fd, &direct)) {
             munmap(data, 3 * LARGE_BYTES);
             skip();
         }
@@ -307,15 +311,15 @@ static void test_write_from_lent_memory(void **state)
         for (size_t i = 0; i < 2 * COUNT_OF(parts); i++) {
             size_t from = parts[i / 2].from, len = parts[i / 2].len;
 
-            assert_int_equal(write_way(fd, RING_WRITE_DIRECT, data + from, len, i * LARGE_BYTES),
-                             len);
+            assert_int_equal(
+                write_way(direct, RING_WRITE_DIRECT, data + from, len, i * LARGE_BYTES), len);
             assert_bytes("a", data + from, len, i * LARGE_BYTES);
             data[from + i] ^= 1; /* what is registered is the memory, not what was in it */
         }
-        ring_unset_direct(f.ring, fd);
         assert_int_equal(write_way(fd, RING_WRITE_CACHED, data + 1, LARGE_BYTES, 1), LARGE_BYTES);
         assert_bytes("a", data + 1, LARGE_BYTES, 1);
         ring_take_memory_back(f.ring);
+        close(direct);
         close(fd);
         end();
     }
@@ -324,31 +328,36 @@ static void test_write_from_lent_memory(void **state)
 
 /* tmpfs takes the flag and goes through the page cache all the same: that is of no use, but does
  * no harm either. */
-static void test_set_direct(void **state)
+static void test_open_direct(void **state)
 {
     struct statfs status;
-    int fd, res;
+    int fd, direct;
 
     (void)state;
     begin(unit_build_directory(), HAUL_FEATURE_DIRECT);
     fd = create_file("a");
-    assert_int_equal(DO(ring_set_direct(f.ring, &f.op, fd, true)), -EOPNOTSUPP);
-    assert_false(is_direct(fd));
+    assert_int_equal(DO(ring_open_direct(f.ring, &f.op, fd, true)), -EOPNOTSUPP);
     close(fd);
+    assert_int_equal(DO(ring_open_direct(f.ring, &f.op, fd, true)), -EOPNOTSUPP);
     end();
     begin("/dev/shm", 0);
     fd = create_file("a");
-    if (fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC) {
-        assert_int_equal(DO(ring_set_direct(f.ring, &f.op, fd, false)), -EOPNOTSUPP);
-        assert_false(is_direct(fd));
-    }
-    res = DO(ring_set_direct(f.ring, &f.op, fd, true));
-    assert_true(res == 0 || res == -EOPNOTSUPP);
-    assert_int_equal(is_direct(fd), res == 0);
-    if (res == 0)
-        assert_int_equal(write_way(fd, RING_WRITE_ASIDE, "hello", 5, 7), 5);
-    ring_unset_direct(f.ring, fd);
+    assert_int_equal(unlinkat(f.directory, "a", 0), 0); /* its name doesn't matter */
+    if (fstatfs(fd, &status) == 0 && status.f_type == TMPFS_MAGIC)
+        assert_int_equal(DO(ring_open_direct(f.ring, &f.op, fd, false)), -EOPNOTSUPP);
+    direct = DO(ring_open_direct(f.ring, &f.op, fd, true));
     assert_false(is_direct(fd));
+    if (direct < 0) {
+        assert_int_equal(direct, -EOPNOTSUPP);
+    } else {
+        struct stat one, other;
+
+        assert_true(is_direct(direct));
+        assert_true(fcntl(direct, F_GETFD) & FD_CLOEXEC);
+        assert_int_equal(fstat(fd, &one) | fstat(direct, &other), 0);
+        assert_int_equal(one.st_ino, other.st_ino);
+        close(direct);
+    }
     close(fd);
     end();
 }
@@ -450,9 +459,9 @@ int main(void)
         cmocka_unit_test(test_write_stream_to_file),
         cmocka_unit_test(test_write_uncached),
         cmocka_unit_test(test_write_direct),
-        cmocka_unit_test(test_write_aside),
+        cmocka_unit_test(test_write_both),
         cmocka_unit_test(test_write_from_lent_memory),
-        cmocka_unit_test(test_set_direct),
+        cmocka_unit_test(test_open_direct),
         cmocka_unit_test(test_allocate),
         cmocka_unit_test(test_allocate_in_vain),
         cmocka_unit_test(test_allocate_cancelled),

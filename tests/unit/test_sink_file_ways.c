@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ring/buffers.h"
+#include "sink/internal.h"
 
 enum {
     LARGE = SINK_DIRECT_BYTES_MIN,
@@ -70,6 +71,7 @@ struct way {
     uint64_t expected; /* UINT64_MAX: unknown */
     size_t len;        /* of the body */
     bool skewed;       /* some pieces come from memory that does not agree */
+    bool spent;        /* a burst has filled the page cache before */
 };
 
 /* What the disk under the build directory can; tells that of both in one word. */
@@ -98,11 +100,28 @@ static void begin_on_disk(uint32_t off)
     probe_disk();
 }
 
+/* What is left of the burst: all or nothing. */
+static void set_burst(bool spent)
+{
+    struct disk *disk = directories_disk(f.directories);
+
+    CHECK(disk->busy_bytes == 0 && !list_is_linked(&disk->waiting));
+    disk_init(disk);
+    CHECK(!spent || disk_spend(disk, disk->burst_bytes, DISK_FILE));
+}
+
 static bool wants_direct(const struct way *way)
 {
     return way->expected != UINT64_MAX &&
            (way->direct == HAUL_DIRECT_ALWAYS ||
-            (way->direct == HAUL_DIRECT_AUTO && way->expected >= LARGE));
+            (way->direct == HAUL_DIRECT_AUTO &&
+             way->expected >= (way->spent ? LARGE : SINK_DIRECT_BYTES_SURE)));
+}
+
+/* Where it goes depends on the burst. */
+static bool may_be_direct(const struct way *way)
+{
+    return way->direct == HAUL_DIRECT_AUTO && way->expected != UINT64_MAX && way->expected >= LARGE;
 }
 
 static bool gets_blocks(const struct way *way)
@@ -111,7 +130,7 @@ static bool gets_blocks(const struct way *way)
 
     switch (way->allocation) {
     case HAUL_ALLOCATION_AUTO:
-        return possible && wants_direct(way);
+        return possible && (wants_direct(way) || may_be_direct(way));
     case HAUL_ALLOCATION_NONE:
     case HAUL_ALLOCATION_TRUNC:
         return false;
@@ -154,6 +173,7 @@ static void open_way(struct user *user, const struct way *way, uint64_t have)
 
     user->sink->expected_bytes = way->expected;
     user->sink->have_bytes = have;
+    set_burst(way->spent);
     assert_int_equal(open_sink(user, have > 0), HAUL_OK);
     assert_int_equal(size_of(partial_of("a.jpg", URL, 0)), sized ? way->expected : have);
     assert_true(user->sink->writes_max > 0 && user->sink->writes_max <= PUTS_MAX);
@@ -164,7 +184,7 @@ static void open_way(struct user *user, const struct way *way, uint64_t have)
     }
 }
 
-/* Whether the open partial file is set to be written past the page cache. */
+/* Whether the partial file is open to be written past the page cache. */
 static bool is_direct(void)
 {
     struct stat want, have;
@@ -233,7 +253,9 @@ static void download(const struct way *way)
     assert_int_equal(prepare(&user), HAUL_OK);
     open_way(&user, way, 0);
     put_body(&user, way, 0, way->len);
-    assert_int_equal(is_direct(), user.sink->aligned); /* no write was wrong for it */
+    assert_int_equal(is_direct(), user.sink->aligned);
+    assert_int_equal(sink_file_of(user.sink)->way == RING_WRITE_DIRECT,
+                     user.sink->aligned); /* no write was wrong for it */
     assert_int_equal(publish(&user), HAUL_OK);
     release(&user);
     assert_published(way);
@@ -258,7 +280,11 @@ static void test_ways(void **state)
                 way.len = sizes[k];
                 way.expected = sizes[k];
                 way.skewed = (i + k) % 2;
+                way.spent = true;
                 download(&way);
+                way.spent = false;
+                if (way.direct == HAUL_DIRECT_AUTO && sizes[k] >= LARGE)
+                    download(&way);
             }
             way.len = 100000;
             way.expected = UINT64_MAX;
@@ -284,6 +310,7 @@ static void test_ways_in_memory(void **state)
         make_way(&user, &way);
         assert_int_equal(prepare(&user), HAUL_OK);
         user.sink->expected_bytes = way.expected;
+        set_burst(true);
         assert_int_equal(open_sink(&user, false), HAUL_OK);
         put_body(&user, &way, 0, way.len);
         assert_int_equal(publish(&user), HAUL_OK);
@@ -300,7 +327,12 @@ static void test_resumed(void **state)
     static const struct {
         size_t len;
         size_t kept;
-    } sizes[] = {{100000, 1}, {100000, 40961}, {100000, 99999}, {LARGE + 1, LARGE / 2 + 77}};
+        bool spent;
+    } sizes[] = {{100000, 1, true},
+                 {100000, 40961, true},
+                 {100000, 99999, true},
+                 {LARGE + 1, LARGE / 2 + 77, true},
+                 {LARGE + 1, LARGE / 2 + 77, false}};
     static const size_t offs[] = {0, COUNT_OF(features_off) - 1};
 
     (void)state;
@@ -313,7 +345,8 @@ static void test_resumed(void **state)
                                   .allocation = allocations[i / COUNT_OF(directs)],
                                   .expected = sizes[k].len,
                                   .len = sizes[k].len,
-                                  .skewed = (i + k) % 2};
+                                  .skewed = (i + k) % 2,
+                                  .spent = sizes[k].spent};
                 struct user user;
                 size_t beyond = sizes[k].kept + 20000;
 
@@ -345,13 +378,19 @@ static void test_resumed(void **state)
  * past the page cache. */
 static void test_opened_in_another_way(void **state)
 {
-    static const uint64_t sizes[] = {UINT64_MAX, 1000, 100000, LARGE + 1};
+    static const struct {
+        uint64_t expected;
+        bool spent;
+    } sizes[] = {
+        {UINT64_MAX, true}, {1000, true}, {100000, true}, {LARGE + 1, true}, {LARGE + 1, false}};
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(directs) * COUNT_OF(sizes) * COUNT_OF(sizes); i++) {
+        size_t from = i % COUNT_OF(sizes), to = i / COUNT_OF(sizes) % COUNT_OF(sizes);
         struct way way = {.direct = directs[i / COUNT_OF(sizes) / COUNT_OF(sizes)],
-                          .allocation = allocations[i % COUNT_OF(allocations)],
-                          .expected = sizes[i % COUNT_OF(sizes)]};
+                          .allocation = allocations[(from + to) % COUNT_OF(allocations)],
+                          .expected = sizes[from].expected,
+                          .spent = sizes[from].spent};
         struct user user;
 
         begin_on_disk(0);
@@ -360,14 +399,121 @@ static void test_opened_in_another_way(void **state)
         open_way(&user, &way, 0);
         way.len = way.expected < 777 ? (size_t)way.expected : 777;
         put_body(&user, &way, 0, way.len);
-        way.expected = sizes[i / COUNT_OF(sizes) % COUNT_OF(sizes)];
+        way.expected = sizes[to].expected;
+        way.spent = sizes[to].spent;
         way.len = way.expected == UINT64_MAX ? 54321 : (size_t)way.expected;
         assert_int_equal(prepare(&user), HAUL_OK);
         open_way(&user, &way, i % 2 ? 777 : 0);
         put_body(&user, &way, i % 2 ? 777 : 0, way.len);
+        assert_int_equal(is_direct(), user.sink->aligned); /* not one of the try before */
         assert_int_equal(publish(&user), HAUL_OK);
         release(&user);
         assert_published(&way);
+        end();
+    }
+}
+
+/* ---- the disk, which all files share ---- */
+
+/* Opens a file of so many bytes, writes nothing and gives it up again. */
+static bool opens_direct(enum haul_direct direct, uint64_t expected)
+{
+    struct way way = {.direct = direct, .allocation = HAUL_ALLOCATION_AUTO};
+    struct user user;
+    bool chosen;
+
+    make_way(&user, &way);
+    user.sink->expected_bytes = expected;
+    assert_int_equal(prepare(&user), HAUL_OK);
+    assert_int_equal(open_sink(&user, false), HAUL_OK);
+    chosen = sink_file_of(user.sink)->wants_direct;
+    assert_int_equal(is_direct(),
+                     chosen && disk_is_direct && (disk_allocates || direct == HAUL_DIRECT_ALWAYS));
+    assert_int_equal(abandon(&user, 0, NULL), HAUL_OK);
+    release(&user);
+    return chosen;
+}
+
+/* Only what might go past the page cache takes from the burst, until one does not fit. */
+static void test_burst(void **state)
+{
+    struct disk *disk;
+
+    (void)state;
+    begin_on_disk(0);
+    disk = directories_disk(f.directories);
+    assert_true(disk->burst_bytes >= 2 * (size_t)LARGE);
+    assert_true(disk_spend(disk, disk->burst_bytes - 2 * (size_t)LARGE, DISK_FILE));
+    assert_true(opens_direct(HAUL_DIRECT_AUTO, SINK_DIRECT_BYTES_SURE));
+    assert_true(opens_direct(HAUL_DIRECT_ALWAYS, LARGE));
+    assert_false(opens_direct(HAUL_DIRECT_NEVER, LARGE));
+    assert_false(opens_direct(HAUL_DIRECT_AUTO, LARGE - 1));
+    assert_false(opens_direct(HAUL_DIRECT_AUTO, UINT64_MAX));
+    assert_int_equal(disk->burst_bytes, 2 * LARGE);
+    assert_false(opens_direct(HAUL_DIRECT_AUTO, LARGE));
+    assert_int_equal(disk->burst_bytes, LARGE);
+    assert_true(opens_direct(HAUL_DIRECT_AUTO, LARGE + 1));
+    assert_int_equal(disk->burst_bytes, LARGE);
+    assert_false(opens_direct(HAUL_DIRECT_AUTO, LARGE));
+    assert_int_equal(disk->burst_bytes, 0);
+    assert_true(opens_direct(HAUL_DIRECT_AUTO, LARGE));
+    end();
+}
+
+/* Far apart, in a file with whatever between them. */
+static uint64_t place_of(size_t file, size_t number)
+{
+    return (number + 1) * (SINK_DIRECT_BYTES_SURE / PUTS_MAX / 2) + file * RING_DIRECT_BYTES;
+}
+
+/* Two files at once with more than the disk is to have under way: what goes beyond waits, or into
+ * the page cache if it may, and all of it gets there. */
+static void test_disk_shared(void **state)
+{
+    enum { FILES = 2 };
+
+    (void)state;
+    for (int spent = 0; spent < 2; spent++) {
+        struct way way = {.direct = HAUL_DIRECT_AUTO, .expected = SINK_DIRECT_BYTES_SURE};
+        struct put puts[FILES * PUTS_MAX];
+        struct user users[FILES];
+        struct disk *disk;
+        size_t burst;
+
+        begin_on_disk(0);
+        set_burst(spent);
+        disk = directories_disk(f.directories);
+        burst = disk->burst_bytes;
+        for (size_t i = 0; i < FILES; i++) {
+            make_way(&users[i], &way);
+            assert_int_equal(prepare(&users[i]), HAUL_OK);
+            users[i].sink->expected_bytes = way.expected;
+            assert_int_equal(open_sink(&users[i], false), HAUL_OK);
+        }
+        for (size_t i = 0; i < FILES * PUTS_MAX; i++)
+            put_start(&users[i % FILES], &puts[i], aligned_body + i * RING_DIRECT_BYTES, MIB,
+                      place_of(i % FILES, i / FILES));
+        if (gets_direct(&way)) {
+            assert_in_range(disk->busy_bytes, MIB, (FILES * PUTS_MAX - 1) * MIB);
+            assert_int_equal(list_is_linked(&disk->waiting), spent);
+            assert_int_equal(burst - disk->burst_bytes,
+                             spent ? 0 : FILES * PUTS_MAX * MIB - disk->busy_bytes);
+        }
+        for (size_t i = 0; i < FILES * PUTS_MAX; i++)
+            assert_int_equal(puts[i].done ? puts[i].error.status : put_end(&puts[i]), HAUL_OK);
+        assert_int_equal(disk->busy_bytes, 0);
+        for (size_t i = 0; i < FILES * PUTS_MAX; i++) {
+            static char got[MIB];
+
+            assert_int_equal(pread(sink_file_of(users[i % FILES].sink)->fd, got, MIB,
+                                   (off_t)place_of(i % FILES, i / FILES)),
+                             MIB);
+            assert_int_equal(memcmp(got, aligned_body + i * RING_DIRECT_BYTES, MIB), 0);
+        }
+        for (size_t i = 0; i < FILES; i++) {
+            assert_int_equal(abandon(&users[i], 0, NULL), HAUL_OK);
+            release(&users[i]);
+        }
         end();
     }
 }
@@ -629,6 +775,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ways),          cmocka_unit_test(test_ways_in_memory),
         cmocka_unit_test(test_resumed),       cmocka_unit_test(test_opened_in_another_way),
+        cmocka_unit_test(test_burst),         cmocka_unit_test(test_disk_shared),
         cmocka_unit_test(test_adopted),       cmocka_unit_test(test_write_error),
         cmocka_unit_test(test_adopted_error), cmocka_unit_test(test_direct_error),
         cmocka_unit_test(test_disk_full),
