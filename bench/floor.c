@@ -14,6 +14,7 @@
  *   direct         recv(MSG_WAITALL) and O_DIRECT writes into fallocated blocks, registered
  *                  buffers, overlapped
  *   files          epoll over CONNECTIONS kept-alive connections, for many small files
+ *   renamed        the same, and each file gets its name when it is complete
  *   wait           the same without files: what an origin and the kernel allow
  *
  * The first three fetch one URL after the other, the ring modes all at once. CHUNK is 1M if not
@@ -223,6 +224,7 @@ struct mode {
     bool no_file;
     bool waitall;
     bool direct; /* O_DIRECT, fallocate, registered buffers */
+    enum floor_files files;
 };
 
 static const struct mode modes[] = {
@@ -232,7 +234,8 @@ static const struct mode modes[] = {
     {.name = "uring", .kind = RING},
     {.name = "uring-waitall", .kind = RING, .waitall = true},
     {.name = "direct", .kind = RING, .waitall = true, .direct = true},
-    {.name = "files", .kind = MANY},
+    {.name = "files", .kind = MANY, .files = FLOOR_FILES},
+    {.name = "renamed", .kind = MANY, .files = FLOOR_RENAMED},
     {.name = "wait", .kind = MANY, .no_file = true},
 };
 
@@ -486,7 +489,7 @@ static uint64_t run(const struct job *job)
     case RING:
         return run_ring(job);
     case MANY:
-        return floor_many(job, !job->mode->no_file);
+        return floor_many(job, job->mode->files);
     }
     die("no such kind", 0);
 }

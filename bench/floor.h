@@ -42,8 +42,15 @@ int file_create(const struct job *job, const char *name, int flags);
 /* Page-aligned and touched: page faults are not to be measured. The caller frees it. */
 unsigned char *buffer_alloc(size_t bytes);
 
-/* The whole list over so many kept-alive connections, into files or (with_files false) nowhere.
+/* What becomes of the bodies. */
+enum floor_files {
+    FLOOR_NO_FILES,
+    FLOOR_FILES,  /* written under their names */
+    FLOOR_RENAMED /* under another name first, so that a name shows a complete file */
+};
+
+/* The whole list over so many kept-alive connections, into files or nowhere.
  * Returns the bytes of all bodies. */
-uint64_t floor_many(const struct job *job, bool with_files);
+uint64_t floor_many(const struct job *job, enum floor_files files);
 
 #endif

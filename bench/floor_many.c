@@ -42,7 +42,7 @@ struct loop {
     uint64_t bytes;
     int epoll_fd;
     unsigned live;
-    bool with_files;
+    enum floor_files files;
 };
 
 static void connection_end(struct loop *l, struct connection *c)
@@ -56,7 +56,7 @@ static void connection_ask(struct loop *l, struct connection *c, const struct ta
 {
     if (send(c->fd, t->request, t->request_bytes, MSG_NOSIGNAL) != (ssize_t)t->request_bytes)
         die("send", errno);
-    if (l->with_files)
+    if (l->files != FLOOR_NO_FILES)
         memcpy(c->name, t->name, sizeof c->name);
     c->state = HEAD;
 }
@@ -70,6 +70,40 @@ static void connection_ask_next(struct loop *l, struct connection *c)
         connection_end(l, c);
 }
 
+static void partial_name(const struct connection *c, char *name, size_t bytes)
+{
+    int len = snprintf(name, bytes, "%s.part", c->name);
+    if (len < 0 || (size_t)len >= bytes)
+        die(c->name, ENAMETOOLONG);
+}
+
+static int file_begin(const struct loop *l, const struct connection *c)
+{
+    char name[NAME_MAX_BYTES + 8];
+    switch (l->files) {
+    case FLOOR_NO_FILES:
+        break;
+    case FLOOR_FILES:
+        return file_create(l->job, c->name, 0);
+    case FLOOR_RENAMED:
+        partial_name(c, name, sizeof name);
+        return file_create(l->job, name, O_EXCL);
+    }
+    return -1;
+}
+
+static void file_end(const struct loop *l, const struct connection *c)
+{
+    char name[NAME_MAX_BYTES + 8];
+    int directory = l->job->directory_fd;
+    if (l->files == FLOOR_RENAMED) {
+        partial_name(c, name, sizeof name);
+        if (renameat2(directory, name, directory, c->name, RENAME_NOREPLACE) < 0)
+            die(c->name, errno);
+    }
+    close(c->file_fd);
+}
+
 static void connection_body(struct loop *l, struct connection *c, const unsigned char *bytes,
                             size_t count)
 {
@@ -81,7 +115,7 @@ static void connection_body(struct loop *l, struct connection *c, const unsigned
     if (c->left_bytes)
         return;
     if (c->file_fd >= 0)
-        close(c->file_fd);
+        file_end(l, c);
     connection_ask_next(l, c);
 }
 
@@ -94,7 +128,7 @@ static void connection_head(struct loop *l, struct connection *c, size_t count)
         die("the head came in pieces", 0);
     *found = 0;
     c->left_bytes = head_length(text);
-    c->file_fd = l->with_files ? file_create(l->job, c->name, 0) : -1;
+    c->file_fd = file_begin(l, c);
     c->state = BODY;
     l->bytes += c->left_bytes;
     size_t head_bytes = (size_t)(found - text) + strlen(end);
@@ -169,9 +203,9 @@ static void raise_file_limit(void)
     }
 }
 
-uint64_t floor_many(const struct job *job, bool with_files)
+uint64_t floor_many(const struct job *job, enum floor_files files)
 {
-    struct loop l = {.job = job, .with_files = with_files};
+    struct loop l = {.job = job, .files = files};
     struct connection *connections = calloc(job->connections, sizeof *connections);
     struct target first;
     if (!connections)

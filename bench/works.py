@@ -101,6 +101,7 @@ RECV_WRITE = Row("floor", "recv and write, page cache", ("recv-write", "-c", "25
 DIRECT = Row("floor", "O_DIRECT, fallocate", ("direct", "-c", "1M"))
 URING = Row("floor", "io_uring, page cache", ("uring", "-c", "1M"))
 SMALL_FILES = Row("floor", "openat and write, page cache", ("files", "-c", "64K"))
+RENAMED_FILES = Row("floor", "openat, write and rename, page cache", ("renamed", "-c", "64K"))
 WAIT = Row("floor", "epoll, discard", ("wait", "-c", "4K"))
 
 CACHED = Row("haul", "page cache (--direct=never)", ("--direct=never",), RECV_WRITE.name)
@@ -113,7 +114,7 @@ def default_row(floor=None):
 
 def small_files(title, kind, floor):
     own = default_row(floor)
-    return Work(title, kind, 10000, 16 * KIB, 64, (own, *PEER_ROWS, *([floor] if floor else [])),
+    return Work(title, kind, 10000, 16 * KIB, 64, (own, *PEER_ROWS, *([floor, RENAMED_FILES] if floor else [])),
                 (Bar(own.name, "wall", 0.8), Bar(own.name, "cpu", 0.6)), prefix="s", patience=3)
 
 
