@@ -33,7 +33,7 @@
 #define RUNNING_ON_VALGRIND                  0
 #endif
 
-enum { READY_PASSES = 64, BUSY_ALONE = 2, VALGRIND_WAIT_MS = 2 };
+enum { READY_PASSES = 64, MOVING_ALONE = 1, VALGRIND_WAIT_MS = 2 };
 
 /* The ring's own poll of the eventfd; 0 is what nobody waits for: a cancel. */
 #define USER_DATA_WAKE UINT64_C(1)
@@ -257,6 +257,9 @@ static void op_end(struct ring *ring, struct op *op, int res)
 
     op->state = OP_IDLE;
     ring->busy--;
+    if (op->moves)
+        ring->moving--;
+    op->moves = false;
     op->done(op, res);
     ref_drop(owner);
 }
@@ -351,6 +354,8 @@ static void start_transfer(struct ring *ring, struct op *op, uint8_t code, int f
     op->len = len;
     op->offset = offset;
     begin(ring, op, code, fd);
+    op->moves = true;
+    ring->moving++;
     op->whole = whole;
     push(ring, op);
 }
@@ -616,7 +621,7 @@ void ring_close(struct ring *ring, int fd)
 void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,
                 size_t len, uint64_t offset)
 {
-    bool at_once = len <= WRITE_AT_ONCE_BYTES || ring->busy <= BUSY_ALONE;
+    bool at_once = len <= WRITE_AT_ONCE_BYTES || ring->moving <= MOVING_ALONE;
 
     /* The kernel hands buffered writes of files to worker threads. That pays where other requests
      * go on meanwhile and the write is large; a short one, or one that nothing else is waiting

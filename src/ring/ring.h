@@ -46,6 +46,7 @@ struct op {
     int res;
     uint8_t code; /* of the SQE; all of the buffer must be moved where `whole` is set */
     bool whole;
+    bool moves;        /* counts among those that move bytes in the kernel */
     bool cancelled;    /* not to be taken up again */
     _Atomic bool stop; /* OP_HELPER: the work should end early, if it can */
     bool polling;      /* the SQE is a poll that comes before the request is tried again */
