@@ -81,7 +81,8 @@ def test_a_small_run(tmp_path):
     assert [work["name"] for work in result["works"]] == ["small"]
     small = {row["name"]: row for row in result["works"][0]["rows"]}
     own = "haul, default (--direct=auto)"
-    assert set(small) == {own, "curl, page cache", "floor, openat and write, page cache"}
+    assert set(small) == {own, "curl, page cache", "floor, openat and write, page cache",
+                          "floor, openat, write and rename, page cache"}
     for row in small.values():
         assert all(row["medians"][metric] > 0 for metric in ("wall", "synced", "cpu", "memory")), row
         assert row["medians"]["synced"] >= row["medians"]["wall"]
