@@ -25,8 +25,7 @@ enum {
     HEAD_BYTES = CHUNK_BYTES_MIN,
     CHUNK_ROOM_MIN = 16 * 1024,
     FILL_SOON_MS = 25,
-    FILL_LONG_MS = 100,
-    PAGE_BYTES = 4096
+    FILL_LONG_MS = 100
 };
 
 static void receive(struct exchange *exchange);
@@ -205,7 +204,7 @@ static bool wants_lending(struct exchange *exchange)
 static void align_body(struct exchange *exchange)
 {
     struct chunk *chunk = exchange->chunk;
-    size_t from = (size_t)(exchange->base_bytes % PAGE_BYTES);
+    size_t from = (size_t)(exchange->base_bytes % RING_DIRECT_BYTES);
     size_t len = chunk->len - exchange->body_from;
 
     if (!exchange->aligned || from + len > chunk->size)
@@ -365,8 +364,8 @@ static struct chunk *take_chunk(struct exchange *exchange)
         exchange->share = buffers_join(exchange->buffers, span_of(exchange->connection->origin));
     if (bytes > exchange->chunk_bytes_max)
         bytes = exchange->chunk_bytes_max;
-    if (has_length(exchange) && exchange->body_left < bytes - PAGE_BYTES)
-        bytes = (size_t)exchange->body_left + PAGE_BYTES;
+    if (has_length(exchange) && exchange->body_left < bytes - RING_DIRECT_BYTES)
+        bytes = (size_t)exchange->body_left + RING_DIRECT_BYTES;
     return buffers_take(exchange->buffers, exchange->share, bytes);
 }
 
@@ -382,7 +381,7 @@ static void receive_with_chunk(struct exchange *exchange)
         exchange->body_from = 0;
         if (exchange->aligned)
             exchange->body_from =
-                (size_t)((exchange->base_bytes + exchange->lent_offset) % PAGE_BYTES);
+                (size_t)((exchange->base_bytes + exchange->lent_offset) % RING_DIRECT_BYTES);
         exchange->parsed = exchange->body_from;
         exchange->chunk->len = exchange->body_from;
     }

@@ -50,7 +50,8 @@ struct exchange {
     bool parks;   /* between head and body the user may wait for other exchanges to end; set before
                      exchange_start() */
     bool eager;   /* the user wants bytes as they come, not by the chunk; set before the body */
-    bool aligned; /* memory and offset are to agree modulo a page: set before the body, as are... */
+    bool aligned; /* memory and offset are to agree modulo RING_DIRECT_BYTES: set before the body,
+                     as are... */
     uint64_t base_bytes;    /* ...where the body's first byte goes */
     unsigned lent_max;      /* ...how many chunks the user wants at once */
     size_t chunk_bytes_max; /* ...and how large ones */
