@@ -64,7 +64,9 @@ extern "C" {
     X(UNAUTHORIZED, 24, NEVER, "the server asks for a login")                                      \
     X(BAD_URL, 28, NEVER, "not a URL that haul can fetch")                                         \
     X(BAD_OPTION, 28, NEVER, "bad option")                                                         \
-    X(BUSY, 29, BUSY, "the server is busy")
+    X(BUSY, 29, BUSY, "the server is busy")                                                        \
+    X(TOO_SLOW, 5, RETRY, "too slow")                                                              \
+    X(CHECKSUM, 32, NEVER, "the checksum is another one")
 
 enum haul_status {
 #define HAUL_STATUS_NUMBER(name, exit_status, retry, text) HAUL_##name,
@@ -122,6 +124,13 @@ enum haul_allocation {
     HAUL_ALLOCATION_PREALLOC /* the same; where the file system has none: zeros are written */
 };
 
+/* What is done with digests that a server sends of its content (RFC 9530, RFC 3230). */
+enum haul_check_digest {
+    HAUL_CHECK_DIGEST_AUTO,    /* compared where there is one */
+    HAUL_CHECK_DIGEST_REQUIRE, /* a download without one, and without a checksum, fails */
+    HAUL_CHECK_DIGEST_NO
+};
+
 /* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
 struct haul_options {
     size_t size;            /* of this struct, as the program was compiled */
@@ -149,8 +158,19 @@ struct haul_options {
     uint64_t buffer_memory;          /* bytes, for bodies on their way to the disk [64 MiB] */
     enum haul_direct direct;         /* [HAUL_DIRECT_AUTO] */
     enum haul_allocation allocation; /* [HAUL_ALLOCATION_AUTO] */
-    uint32_t features_off;           /* enum haul_feature bits, for tests [0] */
-    enum haul_log_level log_level;   /* [HAUL_LOG_NONE] */
+    unsigned split;                  /* connections at once for one file [1] */
+    uint64_t split_bytes_min;        /* what a further connection must be worth [20 MiB] */
+    uint64_t lowest_speed;           /* bytes per second: a slower connection is replaced; 0: none
+                                        is [0] */
+    uint64_t save_interval_ms;       /* between two entries in the journal of an unfinished file;
+                                        0: one, when it is stopped in good order [1000] */
+    bool durable;                    /* a finished file has been synced, and its name too [false] */
+    bool disk_full_waits;            /* a full disk is waited for, instead of failing [false] */
+    enum haul_check_digest check_digest; /* [HAUL_CHECK_DIGEST_AUTO] */
+    bool check_integrity;                /* a file that is there already and matches its checksum is
+                                            the download [false] */
+    uint32_t features_off;               /* enum haul_feature bits, for tests [0] */
+    enum haul_log_level log_level;       /* [HAUL_LOG_NONE] */
     /* line: valid during the call, control characters escaped, no line end [NULL] */
     void (*log)(void *context, enum haul_log_level level, const char *line);
     void *log_context;
@@ -178,6 +198,11 @@ struct haul_request {
     const char *out;        /* file name, may hold directories; NULL: taken from the URL */
     const char *directory;  /* NULL: the engine's */
     const char *user_agent; /* NULL: the engine's */
+    /* More URLs of the same file. They are used together where a checksum decides in the end, else
+     * one when another fails. */
+    const char *const *mirrors;
+    size_t mirror_count;
+    const char *checksum; /* "TYPE=HEX": md5, sha-1, sha-224, sha-256, sha-384 or sha-512; NULL */
     const char *const
         *headers; /* sent besides the engine's; not after a redirect to another origin */
     size_t header_count;
@@ -203,13 +228,16 @@ struct haul_result {
     const char *url;       /* as asked for */
     const char *shown_url; /* the same for people: without a login */
     const char *final_url; /* after redirects */
-    const char *path; /* of the finished file, as asked for with directory and out; "" if none */
+    const char *path; /* of the finished file, as asked for with directory and out; "" if none; of
+                         one whose checksum is wrong: where it was put aside */
     const char *name; /* that the file has or would have had, "" if it was never known */
     bool kept;        /* not finished, but there is something on disk to go on from */
     int http_status;  /* of the last response; 0: there was none */
     unsigned tries;
     uint64_t bytes;         /* of the body, as far as it went to the sink */
     uint64_t resumed_bytes; /* of these, there before this download began */
+    uint64_t again_bytes;   /* received, though they had been received before */
+    bool verified;          /* a checksum or digest has been compared, and was right */
     uint64_t total;         /* of the body; UINT64_MAX: the server did not say */
     uint64_t duration_ns;   /* from the first grant to the end */
     const void *data;       /* HAUL_SINK_MEMORY: `bytes` of them; NULL if it failed, or if none */

@@ -287,8 +287,7 @@ static struct span cut_uri(struct span *uris)
 static void begin_download(struct input *input, struct span line)
 {
     struct haul_error error = {0};
-    struct text remark = {0};
-    size_t others = 0;
+    struct span mirror;
 
     text_clear(&input->url);
     download_options_free(&input->download);
@@ -299,14 +298,12 @@ static void begin_download(struct input *input, struct span line)
         reject(input, &error);
         return;
     }
-    while (cut_uri(&line).len > 0)
-        others++;
-    if (others > 0) {
-        text_printf(&remark, "%s:%llu: %zu more URIs of this file are not used", input_name(input),
-                    (unsigned long long)input->line, others);
-        report_log(input->options.report, HAUL_LOG_INFO, text_span(&remark).data);
+    while ((mirror = cut_uri(&line)).len > 0) {
+        if (!download_options_add_mirror(&input->download, mirror, &error)) {
+            reject(input, &error);
+            return;
+        }
     }
-    text_free(&remark);
     input->url_line = input->line;
     input->state = INPUT_HELD;
 }
@@ -414,6 +411,9 @@ static bool hand_out(struct input *input, struct haul_request *request, uint64_t
     *request = (struct haul_request){.size = sizeof(*request),
                                      .url = url,
                                      .out = download->out,
+                                     .checksum = download->checksum,
+                                     .mirrors = (const char *const *)download->mirrors.items,
+                                     .mirror_count = download->mirrors.count,
                                      .sink = HAUL_SINK_FILE,
                                      .fd = -1,
                                      .done = input->options.done,

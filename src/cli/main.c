@@ -153,10 +153,17 @@ static bool is_stdout(const char *name)
 /* What no single option can tell. */
 static bool check_options(const struct options *options, struct haul_error *error)
 {
-    const char *out = options->download.out;
+    const struct download_options *download = &options->download;
+    const char *out = download->out;
+    bool several = options->input_file || options->url_count > 1;
     const char *why = NULL;
 
-    if (out && (options->input_file || options->url_count > 1))
+    if (several && (download->checksum || download->mirrors.count > 0))
+        why =
+            "--checksum and --mirror are about one file, but there may be several downloads; in "
+            "a list (-i), an indented line \"checksum=TYPE=HEX\" below a URL is for its file, and "
+            "its mirrors stand behind it, with tabs between";
+    else if (out && several)
         why = "-o names one file, but there may be several downloads; in a list (-i), an "
               "indented line \"out=NAME\" below a URL names its file";
     else if (is_stdout(out) && options->download.discard)
@@ -224,6 +231,14 @@ static void engine_options(struct app *app, struct haul_options *engine)
     engine->proceed = options->proceed;
     engine->threads = threads_wanted(options);
     engine->buffer_memory = options->buffer_memory;
+    engine->split = (unsigned)options->split;
+    engine->split_bytes_min = options->split_bytes_min;
+    engine->lowest_speed = options->lowest_speed;
+    engine->save_interval_ms = options->save_interval_ms;
+    engine->durable = options->durable;
+    engine->disk_full_waits = options->disk_full_waits != 0;
+    engine->check_digest = (enum haul_check_digest)options->check_digest;
+    engine->check_integrity = options->check_integrity;
     engine->direct = (enum haul_direct)options->direct;
     engine->allocation = (enum haul_allocation)options->allocation;
     engine->features_off = (uint32_t)options->features_off;

@@ -442,6 +442,12 @@ void download_options_free(struct download_options *download)
     *download = (struct download_options){0};
 }
 
+bool download_options_add_mirror(struct download_options *download, struct span url,
+                                 struct haul_error *error)
+{
+    return list_add(&download->mirrors, url, error);
+}
+
 bool download_options_set(struct download_options *download, struct span line,
                           struct haul_error *error)
 {

@@ -26,7 +26,9 @@ struct download_options {
     char *dir;
     char *out;
     char *user_agent;
+    char *checksum;
     struct string_list headers;
+    struct string_list mirrors;
     bool discard;
 };
 
@@ -50,6 +52,14 @@ struct options {
     bool check_certificate;
     bool auto_file_renaming;
     bool proceed;
+    uint64_t split;
+    uint64_t split_bytes_min;
+    uint64_t lowest_speed;
+    uint64_t save_interval_ms;
+    bool durable;
+    uint64_t disk_full_waits; /* bool */
+    uint64_t check_digest;    /* enum haul_check_digest */
+    bool check_integrity;
     uint64_t direct;     /* enum haul_direct */
     uint64_t allocation; /* enum haul_allocation */
     bool dry_run;
@@ -78,5 +88,9 @@ void download_options_free(struct download_options *download);
  */
 bool download_options_set(struct download_options *download, struct span line,
                           struct haul_error *error);
+
+/* One more URL of the same file. False: *error. */
+bool download_options_add_mirror(struct download_options *download, struct span url,
+                                 struct haul_error *error);
 
 #endif

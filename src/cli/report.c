@@ -181,6 +181,10 @@ static const char *advice(enum haul_status status)
         return "to a file (without -o -) it would be begun anew";
     case HAUL_UNAUTHORIZED:
         return "https://USER:PASSWORD@... or --header logs in";
+    case HAUL_TOO_SLOW:
+        return "a lower --lowest-speed-limit, or none, would let it go on";
+    case HAUL_DISK_FULL:
+        return "with --disk-full=wait it would wait until there is room";
     case HAUL_BUSY:
         return "try later, or with -x 1 and --wait";
     case HAUL_OK:
@@ -193,7 +197,7 @@ static const char *advice(enum haul_status status)
     case HAUL_NETWORK:
     case HAUL_SHORT_BODY:
     case HAUL_UNFINISHED:
-    case HAUL_DISK_FULL:
+    case HAUL_CHECKSUM:
     case HAUL_IN_USE:
     case HAUL_RENAME:
     case HAUL_CREATE:

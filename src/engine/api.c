@@ -23,7 +23,8 @@ enum {
     UNEVEN_PART = 8,          /* of all sockets, for threads that keep idle ones others could use */
     CONNECTIONS_PER_HOST = 6,
     PAUSE_MS = 1000,
-    BUFFER_MEMORY = 64 * 1024 * 1024
+    BUFFER_MEMORY = 64 * 1024 * 1024,
+    SPLIT_BYTES_MIN = 20 * 1024 * 1024
 };
 
 /* --- options --------------------------------------------------------------------------------- */
@@ -42,6 +43,9 @@ void haul_options_init(struct haul_options *options, size_t size)
         .check_certificate = true,
         .auto_file_renaming = true,
         .buffer_memory = BUFFER_MEMORY,
+        .split = 1,
+        .split_bytes_min = SPLIT_BYTES_MIN,
+        .save_interval_ms = 1000,
     };
 
     CHECK(size <= sizeof(defaults));

@@ -251,11 +251,11 @@ static void test_bad_options_fail_their_download_only(void **state)
     struct fixture f;
 
     (void)state;
-    begin(&f, " out=orphan\n out=again\nhttp://a/1\n out=x\n checksum=md5=0\n nonsense\n"
+    begin(&f, " out=orphan\n out=again\nhttp://a/1\n out=x\n piece=md5=0\n nonsense\n"
               "http://a/2\n out\nhttp://a/3\n out=-\nhttp://a/4\n max-tries=2\nhttp://a/5\n");
     expect(&f, "http://a/5", 13);
     expect_end(&f, "failed: list:1: an option, but no URL before it\n"
-                   "failed: list:5: checksum: no such option of a download\n"
+                   "failed: list:5: piece: no such option of a download\n"
                    "failed: list:8: out: a value is missing; expected FILE\n"
                    "failed: list:10: out: \"-\" can't be the file of a list's line\n"
                    "failed: list:12: max-tries: can't be set for a single download; use "
@@ -271,10 +271,12 @@ static void test_mirrors(void **state)
 
     (void)state;
     begin(&f, "http://a/1\thttp://b/1\t\thttp://c/1\nhttp://a/2\t\n");
-    assert_true(report_open_log(&f.report, "/dev/null", HAUL_LOG_INFO, NULL));
     expect(&f, "http://a/1", 1);
-    assert_int_equal(f.request.header_count, 0);
+    assert_int_equal(f.request.mirror_count, 2);
+    assert_string_equal(f.request.mirrors[0], "http://b/1");
+    assert_string_equal(f.request.mirrors[1], "http://c/1");
     expect(&f, "http://a/2", 2);
+    assert_int_equal(f.request.mirror_count, 0);
     expect_end(&f, "");
     end(&f);
 }

@@ -380,7 +380,7 @@ static void test_unknown_options(void **state)
     expect_error("--no-check-certificate: no such option; did you mean --check-certificate=false?",
                  "--no-check-certificate", NULL);
     expect_error("--usr-agent: no such option; did you mean --user-agent?", "--usr-agent", NULL);
-    expect_error("--checksum: no such option; haul --help lists them", "--checksum", NULL);
+    expect_error("--piece: no such option; haul --help lists them", "--piece", NULL);
     expect_error("--zzzzzzzz: no such option; haul --help lists them", "--zzzzzzzz", NULL);
     expect_error("--: no such option; haul --help lists them", "--=x", NULL);
     expect_error("-Z: no such option; haul --help lists them", "-Z", NULL);
@@ -426,8 +426,8 @@ static void test_lines_of_a_list(void **state)
     assert_string_equal(d.headers.items[0], "A: b=c");
     download_options_free(&d);
 
-    assert_false(download_options_set(&d, SPAN("checksum=sha-1=0"), &error));
-    assert_string_equal(error.text, "checksum: no such option of a download");
+    assert_false(download_options_set(&d, SPAN("piece=sha-1=0"), &error));
+    assert_string_equal(error.text, "piece: no such option of a download");
     assert_false(download_options_set(&d, SPAN("uot=a"), &error));
     assert_string_equal(error.text, "uot: no such option; did you mean out?");
     assert_false(download_options_set(&d, SPAN("o=a"), &error));
