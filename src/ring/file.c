@@ -273,6 +273,11 @@ void ring_rename(struct ring *ring, struct op *op, int directory, const char *fr
     op_ready(ring, op, res);
 }
 
+void ring_replace(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
+{
+    op_ready(ring, op, answer(renameat(directory, from, directory, to)));
+}
+
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name)
 {
     op_ready(ring, op, answer(unlinkat(directory, name, 0)));

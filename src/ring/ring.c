@@ -14,6 +14,7 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -96,8 +97,9 @@ static int setup_queues(struct ring *ring)
 }
 
 static const uint8_t needed_codes[] = {
-    IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT, IORING_OP_RECV,
-    IORING_OP_SEND,     IORING_OP_WRITE,        IORING_OP_FSYNC,   IORING_OP_WRITE_FIXED,
+    IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT,
+    IORING_OP_RECV,     IORING_OP_SEND,         IORING_OP_WRITE,
+    IORING_OP_FSYNC,    IORING_OP_WRITE_FIXED,  IORING_OP_READ,
 };
 
 /* A kernel older than 5.15 may set a ring up and then not know what is asked of it. */
@@ -260,6 +262,9 @@ static void op_end(struct ring *ring, struct op *op, int res)
     if (op->moves)
         ring->moving--;
     op->moves = false;
+    if (op->closes)
+        close(op->fd);
+    op->closes = false;
     op->done(op, res);
     ref_drop(owner);
 }
@@ -315,6 +320,9 @@ static void push(struct ring *ring, struct op *op)
             sqe->buf_index = (uint16_t)op->fixed;
         }
         break;
+    case IORING_OP_READ:
+        io_uring_prep_read(sqe, op->fd, data, len, op->offset + op->moved);
+        break;
     case IORING_OP_CONNECT:
         io_uring_prep_connect(sqe, op->fd, op->data, (socklen_t)op->len);
         break;
@@ -322,7 +330,7 @@ static void push(struct ring *ring, struct op *op)
         io_uring_prep_poll_add(sqe, op->fd, (unsigned)op->offset);
         break;
     case IORING_OP_FSYNC:
-        io_uring_prep_fsync(sqe, op->fd, 0);
+        io_uring_prep_fsync(sqe, op->fd, (unsigned)op->offset);
         break;
     default:
         UNREACHABLE();
@@ -338,6 +346,7 @@ static void begin(struct ring *ring, struct op *op, uint8_t code, int fd)
     op->whole = false;
     op->moved = 0;
     op->cancelled = false;
+    op->closes = false;
 }
 
 static void start(struct ring *ring, struct op *op, uint8_t code, int fd)
@@ -376,8 +385,8 @@ static bool go_on(struct ring *ring, struct op *op, int res)
     bool polled = op->polling;
 
     op->polling = false;
-    if (op->code == IORING_OP_RECV && res > 0)
-        VALGRIND_MAKE_MEM_DEFINED(op->data, (size_t)res);
+    if ((op->code == IORING_OP_RECV || op->code == IORING_OP_READ) && res > 0)
+        VALGRIND_MAKE_MEM_DEFINED((char *)op->data + op->moved, (size_t)res);
     if (!op->whole)
         return false;
     if (res > 0 && !polled)
@@ -400,7 +409,9 @@ static void op_answered(struct ring *ring, struct op *op, int res)
         return;
     if (res == 0 && op->code == IORING_OP_WRITE)
         res = -ENOSPC; /* POSIX lets a write move nothing only when there is no room */
-    if (res > 0 && op->whole)
+    if (res == 0 && op->code == IORING_OP_READ)
+        res = (int)op->moved; /* that is where the file ends */
+    else if (res > 0 && op->whole)
         res = op->moved == op->len ? (int)op->len : -ECANCELED; /* all, or an error */
     op_end(ring, op, res);
 }
@@ -643,9 +654,28 @@ void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *dat
     start_transfer(ring, op, IORING_OP_WRITE, fd, (void *)(uintptr_t)data, len, UINT64_MAX, true);
 }
 
+void ring_read(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, uint64_t offset)
+{
+    start_transfer(ring, op, IORING_OP_READ, fd, buffer, len, offset, true);
+}
+
 void ring_sync(struct ring *ring, struct op *op, int fd)
 {
+    op->offset = IORING_FSYNC_DATASYNC;
     start(ring, op, IORING_OP_FSYNC, fd);
+}
+
+void ring_sync_directory(struct ring *ring, struct op *op, int directory)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        op_ready(ring, op, -errno);
+        return;
+    }
+    op->offset = 0;
+    start(ring, op, IORING_OP_FSYNC, fd);
+    op->closes = true;
 }
 
 void ring_offload(struct ring *ring, struct op *op, int (*work)(struct op *op))

@@ -50,6 +50,7 @@ struct op {
     bool cancelled;    /* not to be taken up again */
     _Atomic bool stop; /* OP_HELPER: the work should end early, if it can */
     bool polling;      /* the SQE is a poll that comes before the request is tried again */
+    bool closes;       /* fd was opened for this request alone */
     int rw_flags;      /* RWF_ of a write... */
     int fixed;         /* ...and the registered buffer that it comes from; -1: none */
     void *data;
@@ -153,6 +154,8 @@ enum { RING_DIRECT_BYTES = 4096 };
 /* pwrite(2) of all bytes, or an error; -ENOSPC and the like after part of them is an error. */
 void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,
                 size_t len, uint64_t offset);
+/* pread(2) of all bytes; res: how many, fewer only at the end of the file. */
+void ring_read(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, uint64_t offset);
 /* Memory that direct writes will come from, again and again: its pages are registered with the
  * kernel, piece by piece as they are first written from, if it may lock so many (RLIMIT_MEMLOCK).
  * Once for a ring; to be taken back before it is unmapped, with no write under way. */
@@ -172,9 +175,15 @@ void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);
 /* Gives back what is reserved beyond the end of a file that no write is under way to. Where room
  * was once laid out, XFS keeps for good what it reserves as the file grows later. */
 void ring_trim(struct ring *ring, struct op *op, int fd);
+/* fdatasync(2): content and size. */
 void ring_sync(struct ring *ring, struct op *op, int fd);
+/* The names in a directory: those made, changed and removed before this was started. */
+void ring_sync_directory(struct ring *ring, struct op *op, int directory);
 /* Within one directory; fails with -EEXIST rather than replace. */
 void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to);
+/* The same, but what has the name is replaced. */
+void ring_replace(struct ring *ring, struct op *op, int directory, const char *from,
+                  const char *to);
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name);
 /* res: 1 there is something under that name (a dangling link too), 0 there is nothing. */
 void ring_exists(struct ring *ring, struct op *op, int directory, const char *name);

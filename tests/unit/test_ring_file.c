@@ -135,6 +135,23 @@ static void test_rename(void **state)
     }
 }
 
+static void test_replace(void **state)
+{
+    (void)state;
+    for (size_t base = 0; base < BASES; base++) {
+        begin(bases[base], 0);
+        put("a", "of a");
+        put("b", "of b");
+        assert_int_equal(DO(ring_replace(f.ring, &f.op, f.directory, "a", "b")), 0);
+        assert_content("b", "of a");
+        assert_int_equal(faccessat(f.directory, "a", F_OK, 0), -1);
+        assert_int_equal(DO(ring_replace(f.ring, &f.op, f.directory, "b", "c")), 0);
+        assert_content("c", "of a");
+        assert_int_equal(DO(ring_replace(f.ring, &f.op, f.directory, "a", "c")), -ENOENT);
+        end();
+    }
+}
+
 static void test_unlink_and_exists(void **state)
 {
     static const char *const names[] = {"file", "sub", "dangling"};
@@ -240,6 +257,68 @@ static void test_truncate_sync_facts(void **state)
     end();
 }
 
+static void test_read(void **state)
+{
+    enum { LARGE = 3 * 1024 * 1024 };
+    char *large = malloc(LARGE), *got = malloc(2 * LARGE);
+    uint64_t random = 1;
+
+    (void)state;
+    for (size_t i = 0; i < LARGE; i++)
+        large[i] = (char)unit_random(&random);
+    for (size_t base = 0; base < BASES; base++) {
+        int fd;
+
+        begin(bases[base], 0);
+        fd = openat(f.directory, "a", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, 1, 0)), 0);
+        assert_int_equal(pwrite(fd, large, LARGE, 0), LARGE);
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, LARGE, 0)), LARGE);
+        assert_memory_equal(got, large, LARGE);
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, 1000, 77)), 1000);
+        assert_memory_equal(got, large + 77, 1000);
+        /* fewer only where the file ends */
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, 2 * LARGE, 3)), LARGE - 3);
+        assert_memory_equal(got, large + 3, LARGE - 3);
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, 9, LARGE - 9)), 9);
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, 9, LARGE)), 0);
+        close(fd);
+        assert_int_equal(DO(ring_read(f.ring, &f.op, fd, got, 9, 0)), -EBADF);
+        end();
+    }
+    free(large);
+    free(got);
+}
+
+static int lowest_free_descriptor(void)
+{
+    int fd = dup(STDIN_FILENO);
+
+    close(fd);
+    return fd;
+}
+
+static void test_sync_directory(void **state)
+{
+    (void)state;
+    for (size_t base = 0; base < BASES; base++) {
+        int free_before, fd;
+
+        begin(bases[base], 0);
+        put("a", "of a");
+        free_before = lowest_free_descriptor();
+        assert_int_equal(DO(ring_sync_directory(f.ring, &f.op, f.directory)), 0);
+        assert_int_equal(DO(ring_sync(f.ring, &f.op, f.directory)), -EBADF); /* as O_PATH has it */
+        assert_int_equal(lowest_free_descriptor(), free_before);
+        fd = openat(f.directory, "a", O_RDWR | O_CLOEXEC);
+        assert_int_equal(DO(ring_sync_directory(f.ring, &f.op, fd)), -ENOTDIR);
+        assert_int_equal(DO(ring_sync(f.ring, &f.op, fd)), 0); /* does not close it */
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        close(fd);
+        end();
+    }
+}
+
 static void test_attributes(void **state)
 {
     static const char name[] = "user.haul.test";
@@ -276,9 +355,12 @@ int main(void)
         cmocka_unit_test(test_claim_locked),
         cmocka_unit_test(test_claim_of_other_things),
         cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_replace),
         cmocka_unit_test(test_unlink_and_exists),
         cmocka_unit_test(test_directory),
         cmocka_unit_test(test_truncate_sync_facts),
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_sync_directory),
         cmocka_unit_test(test_attributes),
     };
 
