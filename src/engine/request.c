@@ -71,24 +71,20 @@ static struct request_write *slot_at(struct request *request, unsigned index)
     return &request->writes[(request->first_write + index) % EXCHANGE_CHUNKS_MAX];
 }
 
-/* stored_bytes is what is there without a gap: of several writes, a later one may end first, and
- * counts when those before it have ended. */
 static void write_done(struct sink_write *write, const struct haul_error *error)
 {
     struct request_write *slot = CONTAINER_OF(write, struct request_write, write);
     struct request *request = slot->request;
 
     slot->over = true;
+    request->transfer->stored_bytes = extents_prefix(&request->transfer->sink->stored);
     if (error->status != HAUL_OK) {
-        slot->write.len = 0;
         if (request->error.status == HAUL_OK)
             request_abort(request, error);
     }
     while (request->writing > 0 && slot_at(request, 0)->over) {
         struct request_write *first = slot_at(request, 0);
 
-        if (first->write.offset == request->transfer->stored_bytes)
-            request->transfer->stored_bytes += first->write.len;
         request->first_write = (request->first_write + 1) % EXCHANGE_CHUNKS_MAX;
         request->writing--;
         exchange_give_chunk(&request->exchange, first->chunk);
@@ -157,6 +153,7 @@ static void exchange_head(struct exchange *exchange)
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
     struct haul_download *transfer = request->transfer;
     enum transfer_verdict verdict;
+    struct sink_version version;
 
     verdict = transfer_judge(transfer, request->response);
     if (verdict == TRANSFER_DROP) {
@@ -170,9 +167,9 @@ static void exchange_head(struct exchange *exchange)
         transfer->stored_bytes = 0;
     request->base_bytes = transfer->stored_bytes;
     transfer_show(transfer, transfer->stored_bytes);
-    transfer->sink->have_bytes = transfer->stored_bytes;
-    transfer->sink->expected_bytes = transfer->total;
-    transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME);
+    version = (struct sink_version){.validator = text_span(&transfer->validator),
+                                    .total = transfer->total};
+    transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME, &version);
 }
 
 static void exchange_ended(struct exchange *exchange, struct connection *connection, bool reusable,
@@ -303,7 +300,7 @@ static void take_up(struct haul_download *transfer)
     text_clear(&transfer->validator);
     if (!request_check_value(validator))
         return;
-    transfer->stored_bytes = transfer->sink->have_bytes;
+    transfer->stored_bytes = extents_prefix(&transfer->sink->stored);
     /* What a later try finds may be its own. */
     if (transfer->tries == 1 || transfer->resumed_bytes > transfer->stored_bytes)
         transfer->resumed_bytes = transfer->stored_bytes;

@@ -39,11 +39,8 @@ static void send_result(struct worker *worker, struct haul_download *transfer,
 static void abandon(struct haul_download *transfer,
                     void (*done)(void *context, const struct haul_error *error))
 {
-    struct sink_version version = {.validator = text_span(&transfer->validator),
-                                   .total = transfer->total};
-
     sink_set_user(transfer->sink, done, transfer);
-    transfer->sink->operations->abandon(transfer->sink, transfer->stored_bytes, &version);
+    transfer->sink->operations->abandon(transfer->sink, true);
 }
 
 /* --- a request ------------------------------------------------------------------------------- */

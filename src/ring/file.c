@@ -232,14 +232,6 @@ void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len)
     op_ready(ring, op, answer(ftruncate(fd, (off_t)len)));
 }
 
-void ring_trim(struct ring *ring, struct op *op, int fd)
-{
-    struct stat status;
-    int res = answer(fstat(fd, &status));
-
-    op_ready(ring, op, res < 0 ? res : answer(ftruncate(fd, status.st_size)));
-}
-
 /* Where the file system knows no RENAME_NOREPLACE: a hard link does not replace either. */
 static int link_then_unlink(int directory, const char *from, const char *to)
 {

@@ -172,9 +172,6 @@ void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool 
 /* write(2) of all bytes to a pipe, terminal or file, at its own position. */
 void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len);
 void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);
-/* Gives back what is reserved beyond the end of a file that no write is under way to. Where room
- * was once laid out, XFS keeps for good what it reserves as the file grows later. */
-void ring_trim(struct ring *ring, struct op *op, int fd);
 /* fdatasync(2): content and size. */
 void ring_sync(struct ring *ring, struct op *op, int fd);
 /* The names in a directory: those made, changed and removed before this was started. */

@@ -13,10 +13,11 @@ static void write_done(struct op *op, int res)
     sink_write_end(CONTAINER_OF(op, struct sink_write, op), &fine);
 }
 
-static void discard_open(struct sink *sink, bool resume)
+/* What is thrown away can be gone on with at any place. */
+static void discard_open(struct sink *sink, bool resume, const struct sink_version *version)
 {
-    (void)resume; /* what is thrown away can be gone on with at any place */
-    sink_step_later(sink);
+    if (sink_begin(sink, resume, version))
+        sink_step_later(sink);
 }
 
 static void discard_write(struct sink *sink, struct sink_write *write)
@@ -25,9 +26,8 @@ static void discard_write(struct sink *sink, struct sink_write *write)
     ring_later(sink->ring, &write->op);
 }
 
-static void discard_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+static void discard_abandon(struct sink *sink, bool keep)
 {
-    (void)bytes;
     (void)keep;
     sink_step_later(sink);
 }

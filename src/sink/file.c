@@ -7,6 +7,7 @@
  *              -> lock it, read its size and version
  *     open:    lock and empty the temporary file, unless prepare has it and it is continued
  *     publish: rename, to the next free name if the first is taken by now
+ *     set_aside: the same, to a name that says so
  *     abandon: remove the temporary file, or cut it to what is sound, sync it, and describe it
  *
  * The temporary name tells which URL it belongs to, and no published file has a name of that form:
@@ -186,8 +187,10 @@ static void forget(struct sink_file *file)
     file->marked = false;
     file->described = false;
     file->sink.foreign = false;
-    file->sink.have_bytes = 0;
+    file->sink.sequential = false;
+    extents_clear(&file->sink.stored);
     file->sink.have_total = UINT64_MAX;
+    file->sink.have_decided = false;
     text_clear(&file->sink.validator);
 }
 
@@ -224,9 +227,8 @@ static bool read_attribute(struct sink_file *file, struct span text)
         bytes == 0 || bytes > file->facts.bytes)
         return false;
     text_add(&file->sink.validator, text);
-    file->sink.have_bytes = bytes;
     file->sink.have_total = total;
-    return !file->sink.validator.failed;
+    return !file->sink.validator.failed && extents_add(&file->sink.stored, 0, bytes);
 }
 
 static void attribute_got(struct op *op, int res)
@@ -275,9 +277,12 @@ static void adopted_looked_at(struct op *op, int res)
         return;
     }
     file->adopted = true;
-    file->sink.have_bytes = file->facts.bytes;
     file->sink.foreign = true;
-    sink_step_end(&file->sink, &fine);
+    file->sink.sequential = true;
+    if (extents_add(&file->sink.stored, 0, file->facts.bytes))
+        sink_step_end(&file->sink, &fine);
+    else
+        file_fail(file, HAUL_OUT_OF_MEMORY, 0, "out of memory");
 }
 
 static void fail_existing(struct sink_file *file)
@@ -416,12 +421,15 @@ static void leave_adopted(struct sink_file *file)
     file->fd = -1;
     file->adopted = false;
     file->sink.foreign = false;
+    file->sink.sequential = false;
 }
 
-static void file_open(struct sink *sink, bool resume)
+static void file_open(struct sink *sink, bool resume, const struct sink_version *version)
 {
     struct sink_file *file = sink_file_of(sink);
 
+    if (!sink_begin(sink, resume, version))
+        return;
     if (file->adopted && !resume)
         leave_adopted(file);
     file->reused = file->fd >= 0;
@@ -432,9 +440,10 @@ static void file_open(struct sink *sink, bool resume)
     else if (!resume && file->marked)
         ring_remove_attribute(sink->ring, file_step(file, description_removed), file->fd,
                               ATTRIBUTE);
+    else if (resume)
+        ring_later(sink->ring, file_step(file, file_truncated));
     else
-        ring_truncate(sink->ring, file_step(file, file_truncated), file->fd,
-                      resume ? sink->have_bytes : 0);
+        ring_truncate(sink->ring, file_step(file, file_truncated), file->fd, 0);
 }
 
 /* --- making way ------------------------------------------------------------------------------ */
@@ -512,7 +521,7 @@ static void file_renamed(struct op *op, int res)
 static void rename_file(struct sink_file *file)
 {
     ring_rename(file->sink.ring, file_step(file, file_renamed), file->directory->fd,
-                file->partial.data, file_name_of(file));
+                file->adopted ? file->adopted_name.data : file->partial.data, file_name_of(file));
 }
 
 static void published_description_removed(struct op *op, int res)
@@ -534,10 +543,14 @@ static void name_file(struct sink_file *file)
         rename_file(file);
 }
 
-static void trimmed(struct op *op, int res)
+static void cut_to_size(struct op *op, int res)
 {
-    (void)res; /* it costs room, no more */
-    name_file(sink_file_of_op(op));
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0)
+        file_fail(file, HAUL_FILE_IO, res, "can't cut %s", file->partial.data);
+    else
+        name_file(file);
 }
 
 static void file_publish(struct sink *sink)
@@ -549,10 +562,45 @@ static void file_publish(struct sink *sink)
         set_path(file);
         sink_step_later(sink);
     } else if (file->reused) {
-        ring_trim(sink->ring, file_step(file, trimmed), file->fd);
+        /* A try before may have laid out more; and XFS would keep what it has reserved behind. */
+        ring_truncate(sink->ring, file_step(file, cut_to_size), file->fd,
+                      extents_prefix(&sink->stored));
     } else {
         name_file(file);
     }
+}
+
+/* From now on it is to be a file of another name. */
+static bool want_aside(struct sink_file *file, struct haul_error *error)
+{
+    struct text aside = {0};
+    bool claimed;
+
+    text_clear(&file->adopted_name);
+    text_add(&file->adopted_name, text_span(&file->sink.name));
+    file_name_aside(&aside, text_span(&file->wanted));
+    if (aside.failed || file->adopted_name.failed) {
+        text_free(&aside);
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return false;
+    }
+    text_free(&file->wanted);
+    file->wanted = aside;
+    file->auto_renaming = true;
+    lock_names(file);
+    claimed = claim_name(file, names_free_number(file->directory->place, text_span(&aside)), error);
+    unlock_names(file);
+    return claimed;
+}
+
+static void file_set_aside(struct sink *sink)
+{
+    struct sink_file *file = sink_file_of(sink);
+
+    if (want_aside(file, &sink->answer))
+        name_file(file);
+    else
+        sink_step_fail_later(sink);
 }
 
 /* --- abandon --------------------------------------------------------------------------------- */
@@ -600,26 +648,28 @@ static void kept_cut(struct op *op, int res)
         ring_sync(file->sink.ring, file_step(file, kept_synced), file->fd);
 }
 
-static bool write_attribute(struct sink_file *file, uint64_t bytes, const struct sink_version *keep)
+static bool write_attribute(struct sink_file *file)
 {
     char hash[URL_HASH_BYTES];
+    uint64_t bytes = extents_prefix(&file->sink.stored);
 
-    if (!keep || keep->validator.len == 0 || bytes == 0)
+    if (file->sink.validator.len == 0 || bytes == 0)
         return false;
     hash_url(file, hash);
     text_clear(&file->attribute);
     text_printf(&file->attribute, "1\n%llu\n%llu\n%s\n", (unsigned long long)bytes,
-                (unsigned long long)keep->total, hash);
-    text_add(&file->attribute, keep->validator);
+                (unsigned long long)file->sink.have_total, hash);
+    text_add(&file->attribute, text_span(&file->sink.validator));
     return !file->attribute.failed && file->attribute.len <= ATTRIBUTE_BYTES_MAX;
 }
 
-static void file_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+static void file_abandon(struct sink *sink, bool keep)
 {
     struct sink_file *file = sink_file_of(sink);
 
-    if (file->fd >= 0 && !file->adopted && write_attribute(file, bytes, keep)) {
-        ring_truncate(sink->ring, file_step(file, kept_cut), file->fd, bytes);
+    if (file->fd >= 0 && !file->adopted && keep && write_attribute(file)) {
+        ring_truncate(sink->ring, file_step(file, kept_cut), file->fd,
+                      extents_prefix(&sink->stored));
     } else if (file->fd >= 0 && !file->adopted && !file->described) {
         ring_unlink(sink->ring, file_step(file, abandoned), file->directory->fd,
                     file->partial.data);
@@ -640,6 +690,7 @@ static void file_destroy(struct sink *sink)
     forget(file);
     text_free(&file->wanted);
     text_free(&file->partial);
+    text_free(&file->adopted_name);
     text_free(&file->attribute);
     free(file->directory_path);
     free(file->url);
@@ -650,9 +701,11 @@ static const struct sink_operations operations = {
     .prepare = file_prepare,
     .open = file_open,
     .write = file_write,
+    .read = file_read,
     .hurry = file_hurry,
     .scarce = file_scarce,
     .publish = file_publish,
+    .set_aside = file_set_aside,
     .abandon = file_abandon,
     .destroy = file_destroy,
 };

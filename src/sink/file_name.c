@@ -67,6 +67,15 @@ static bool looks_partial(struct span name)
     return true;
 }
 
+void file_name_aside(struct text *text, struct span name)
+{
+    static const struct span mark = {.data = ".checksum-mismatch", .len = 18};
+
+    text_clear(text);
+    text_add(text, cut(name, FILE_NAME_BYTES_MAX - mark.len));
+    text_add(text, mark);
+}
+
 void file_name_final(struct text *text, struct span name)
 {
     text_clear(text);

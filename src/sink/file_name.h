@@ -17,6 +17,8 @@ void file_name_numbered(struct text *text, struct span name, unsigned number);
 /* "name.HASH.haul", where eight hexadecimal digits stand for the URL, and for `copy`, which tells
  * downloads of one URL apart. */
 void file_name_partial(struct text *text, struct span name, struct span url, unsigned copy);
+/* "name.checksum-mismatch". */
+void file_name_aside(struct text *text, struct span name);
 /* A name that no partial file has: with "_" behind it where it looks like one of theirs. So nothing
  * that haul publishes, whoever chose the name, is ever taken for a partial file and emptied. */
 void file_name_final(struct text *text, struct span name);

@@ -21,12 +21,12 @@ static const struct haul_error fine = {.status = HAUL_OK};
 
 static bool is_known(const struct sink_file *file)
 {
-    return file->sink.expected_bytes != UINT64_MAX;
+    return file->sink.have_total != UINT64_MAX;
 }
 
 static bool is_large(const struct sink_file *file)
 {
-    return is_known(file) && file->sink.expected_bytes >= SINK_DIRECT_BYTES_MIN;
+    return is_known(file) && file->sink.have_total >= SINK_DIRECT_BYTES_MIN;
 }
 
 /* Once for each open: it may spend. */
@@ -41,13 +41,13 @@ static bool wants_direct(struct sink_file *file)
         return false;
     }
     return is_large(file) &&
-           (file->sink.expected_bytes >= SINK_DIRECT_BYTES_SURE ||
-            !disk_spend(directories_disk(file->directories), file->sink.expected_bytes, DISK_FILE));
+           (file->sink.have_total >= SINK_DIRECT_BYTES_SURE ||
+            !disk_spend(directories_disk(file->directories), file->sink.have_total, DISK_FILE));
 }
 
 static enum haul_allocation allocation_of(const struct sink_file *file)
 {
-    if (!is_known(file) || file->sink.expected_bytes == 0)
+    if (!is_known(file) || file->sink.have_total == 0)
         return HAUL_ALLOCATION_NONE;
     if (file->allocation == HAUL_ALLOCATION_AUTO)
         return (file->direct == HAUL_DIRECT_AUTO && is_large(file)) || file->wants_direct
@@ -96,7 +96,7 @@ static void laid_out(struct op *op, int res)
 
     if (res < 0 && res != -EOPNOTSUPP)
         file_fail(file, HAUL_FILE_IO, res, "can't get the room for the %llu bytes of %s",
-                  (unsigned long long)file->sink.expected_bytes, file_name_of(file));
+                  (unsigned long long)file->sink.have_total, file_name_of(file));
     else
         choose_way(file, res == 0 && allocation_of(file) != HAUL_ALLOCATION_TRUNC);
 }
@@ -122,13 +122,13 @@ void file_lay_out(struct sink_file *file)
         choose_way(file, false);
         break;
     case HAUL_ALLOCATION_TRUNC:
-        ring_truncate(ring, op, file->fd, file->sink.expected_bytes);
+        ring_truncate(ring, op, file->fd, file->sink.have_total);
         break;
     case HAUL_ALLOCATION_FALLOC:
-        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, false);
+        ring_allocate(ring, op, file->fd, file->sink.have_total, false);
         break;
     case HAUL_ALLOCATION_PREALLOC:
-        ring_allocate(ring, op, file->fd, file->sink.expected_bytes, true);
+        ring_allocate(ring, op, file->fd, file->sink.have_total, true);
         break;
     }
 }
@@ -244,4 +244,26 @@ void file_write(struct sink *sink, struct sink_write *write)
     write->written = 0;
     if (!file->adopted || sink_line_join(&file->line, write))
         write_part(file, write);
+}
+
+/* --- read ------------------------------------------------------------------------------------ */
+
+static void read_done(struct op *op, int res)
+{
+    struct sink_read *read = CONTAINER_OF(op, struct sink_read, op);
+    struct sink_file *file = sink_file_of(read->sink);
+    struct haul_error error = fine;
+
+    if (res < 0)
+        error_set(&error, HAUL_FILE_IO, -res, "can't read what there is of %s", file_name_of(file));
+    else if ((size_t)res < read->len)
+        error_set(&error, HAUL_FILE_IO, 0, "something else has cut off what there is of %s",
+                  file_name_of(file));
+    read->done(read, &error);
+}
+
+void file_read(struct sink *sink, struct sink_read *read)
+{
+    op_init(&read->op, read_done, &sink->ref);
+    ring_read(sink->ring, &read->op, sink_file_of(sink)->fd, read->data, read->len, read->offset);
 }

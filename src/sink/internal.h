@@ -35,14 +35,15 @@ struct sink_file {
     int fd; /* -1: not open */
     enum haul_direct direct;
     enum haul_allocation allocation;
-    bool wants_direct;       /* asked for or chosen, whether it can be or not */
-    int direct_fd;           /* the same file, to be written past the page cache; -1: it is not */
-    enum ring_write_way way; /* CACHED, UNCACHED or DIRECT; what does not work falls back */
-    bool reused;             /* the temporary file had bytes, of a try or a run before */
-    bool adopted;            /* fd is another program's file, under its own name */
-    bool marked;             /* the temporary file has the attribute, true or not */
-    bool described;          /* the same, and what it says is believed */
-    struct sink_line line;   /* adopted */
+    bool wants_direct;        /* asked for or chosen, whether it can be or not */
+    int direct_fd;            /* the same file, to be written past the page cache; -1: it is not */
+    enum ring_write_way way;  /* CACHED, UNCACHED or DIRECT; what does not work falls back */
+    bool reused;              /* the temporary file had bytes, of a try or a run before */
+    bool adopted;             /* fd is another program's file, under its own name */
+    struct text adopted_name; /* that name, once sink.name is another */
+    bool marked;              /* the temporary file has the attribute, true or not */
+    bool described;           /* the same, and what it says is believed */
+    struct sink_line line;    /* adopted */
     struct ring_facts facts;
     struct text attribute;
     char attribute_read[ATTRIBUTE_BYTES_MAX];
@@ -79,5 +80,6 @@ file_fail(struct sink_file *file, enum haul_status status, int res, const char *
 void file_lay_out(struct sink_file *file);
 void file_close_direct(struct sink_file *file);
 void file_write(struct sink *sink, struct sink_write *write);
+void file_read(struct sink *sink, struct sink_read *read);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A body that is kept in memory, up to a bound. Writes may come in any order. */
+/* A body that is kept in memory, up to a bound. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +9,6 @@
 struct sink_memory {
     struct sink sink;
     char *data;
-    size_t len;
     size_t capacity;
     uint64_t bytes_max;
 };
@@ -19,11 +18,10 @@ static struct sink_memory *memory_of(struct sink *sink)
     return CONTAINER_OF(sink, struct sink_memory, sink);
 }
 
-static void memory_open(struct sink *sink, bool resume)
+static void memory_open(struct sink *sink, bool resume, const struct sink_version *version)
 {
-    CHECK(!resume || sink->have_bytes <= memory_of(sink)->len);
-    memory_of(sink)->len = resume ? (size_t)sink->have_bytes : 0;
-    sink_step_later(sink);
+    if (sink_begin(sink, resume, version))
+        sink_step_later(sink);
 }
 
 static bool reserve(struct sink_memory *memory, size_t end)
@@ -58,8 +56,6 @@ static void write_done(struct op *op, int res)
         error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     } else {
         memcpy(memory->data + write->offset, write->data, write->len);
-        if (end > memory->len)
-            memory->len = (size_t)end;
     }
     sink_write_end(write, &error);
 }
@@ -70,11 +66,10 @@ static void memory_write(struct sink *sink, struct sink_write *write)
     ring_later(sink->ring, &write->op);
 }
 
-static void memory_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+static void memory_abandon(struct sink *sink, bool keep)
 {
-    (void)bytes;
     (void)keep;
-    memory_of(sink)->len = 0;
+    extents_clear(&sink->stored);
     sink_step_later(sink);
 }
 
@@ -100,6 +95,7 @@ struct sink *sink_memory_create(struct ring *ring, uint64_t bytes_max)
     if (!memory)
         return NULL;
     sink_init(&memory->sink, &operations, ring);
+    memory->sink.sequential = true;
     memory->bytes_max = bytes_max;
     return &memory->sink;
 }
@@ -110,7 +106,6 @@ char *sink_memory_take(struct sink *sink)
     char *data = memory->data;
 
     memory->data = NULL;
-    memory->len = 0;
     memory->capacity = 0;
     return data;
 }

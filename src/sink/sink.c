@@ -8,6 +8,7 @@ static void sink_last(struct ref *ref)
 {
     struct sink *sink = CONTAINER_OF(ref, struct sink, ref);
 
+    extents_free(&sink->stored);
     text_free(&sink->validator);
     text_free(&sink->name);
     text_free(&sink->path);
@@ -26,7 +27,6 @@ void sink_init(struct sink *sink, const struct sink_operations *operations, stru
 {
     *sink = (struct sink){.operations = operations,
                           .ring = ring,
-                          .expected_bytes = UINT64_MAX,
                           .writes_max = SINK_WRITES,
                           .chunk_bytes_max = SINK_CHUNK_BYTES,
                           .have_total = UINT64_MAX};
@@ -52,8 +52,40 @@ void sink_step_end(struct sink *sink, const struct haul_error *error)
         sink->step_done(sink->context, error);
 }
 
+static bool set_version(struct sink *sink, const struct sink_version *version)
+{
+    struct text validator = {0}; /* the old one may be what the new one is made of */
+
+    sink->have_total = version->total;
+    sink->have_decided = version->decided;
+    if (span_equal(version->validator, text_span(&sink->validator)))
+        return true;
+    text_add(&validator, version->validator);
+    text_free(&sink->validator);
+    sink->validator = validator;
+    return !validator.failed;
+}
+
+bool sink_begin(struct sink *sink, bool resume, const struct sink_version *version)
+{
+    if (!resume)
+        extents_clear(&sink->stored);
+    if (set_version(sink, version))
+        return true;
+    error_set(&sink->answer, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    sink_step_fail_later(sink);
+    return false;
+}
+
 void sink_write_end(struct sink_write *write, const struct haul_error *error)
 {
+    struct haul_error no_memory;
+
+    if (error->status == HAUL_OK &&
+        !extents_add(&write->sink->stored, write->offset, write->offset + write->len)) {
+        error_set(&no_memory, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        error = &no_memory;
+    }
     write->done(write, error);
 }
 
@@ -95,6 +127,13 @@ void sink_write(struct sink *sink, struct sink_write *write)
 {
     write->sink = sink;
     sink->operations->write(sink, write);
+}
+
+void sink_read(struct sink *sink, struct sink_read *read)
+{
+    CHECK(extents_has(&sink->stored, read->offset, read->offset + read->len));
+    read->sink = sink;
+    sink->operations->read(sink, read);
 }
 
 void sink_release(struct sink *sink)

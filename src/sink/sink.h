@@ -2,16 +2,17 @@
 /*
  * Where the bytes of a download end up, behind one small table of functions.
  *
- *     prepare --> open --> write ... --> publish
- *        |         |         |              |
- *        \---------+-------- abandon -------/ (when it failed)
+ *     prepare --> open --> write, read ... --> publish, set_aside
+ *        |         |         |                       |
+ *        \---------+-------- abandon ----------------/ (when it failed)
  *
  * prepare comes before the request is sent, and finds what there is of the file already; open comes
- * after the response's head. Then writes, in any order and several at once; open may be called
- * again, with resume or without, when a download is tried anew. publish or abandon ends it; both
- * only when no write is under way. One step (any call but write) is under way at a time; its end
- * is told by step_done, from the loop. A publish that fails is followed by abandon. Whatever a sink
- * starts in the kernel holds a reference on it.
+ * after the response's head. Then writes, in any order and several at once, and what they have
+ * stored can be read; open may be called again, with resume or without, when a download is tried
+ * anew. publish, set_aside or abandon ends it; all only when no write or read is under way. One
+ * step (any call but write and read) is under way at a time; its end is told by step_done, from the
+ * loop. A publish or set_aside that fails is followed by abandon. Whatever a sink starts in the
+ * kernel holds a reference on it.
  *
  * prepare and open may wait for other sinks to end. So whoever has a sink that waits may hold
  * nothing that those others need; and between two tries a sink that is `scarce` must be abandoned,
@@ -23,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/extents.h"
 #include "base/span.h"
 #include "base/status.h"
 #include "base/text.h"
@@ -46,18 +48,33 @@ struct sink_write {
     enum ring_write_way way;
 };
 
+/* One read of what is stored; stands in an object that stays until `done`. */
+struct sink_read {
+    void (*done)(struct sink_read *read, const struct haul_error *error);
+    char *data; /* stays valid until `done` */
+    size_t len;
+    uint64_t offset;
+    struct sink *sink; /* private from here */
+    struct op op;
+};
+
 /* What makes sure that bytes fetched later belong to the same version of the resource. */
 struct sink_version {
     struct span validator; /* strong ETag or Last-Modified (RFC 9110 13.1.5); empty: none */
-    uint64_t total;        /* UINT64_MAX: unknown */
+    uint64_t total;        /* where the last byte is to be; UINT64_MAX: unknown */
+    bool decided; /* a checksum of the whole will tell in the end: what is there may be kept, and
+                     resumed, without a validator too */
 };
 
 struct sink_operations {
-    /* Afterwards: have_bytes and validator tell what can be taken up. */
+    /* Afterwards: stored, validator, have_total and have_decided tell what can be taken up. */
     void (*prepare)(struct sink *sink);
-    /* resume: writes go on at have_bytes; else the sink begins from nothing. */
-    void (*open)(struct sink *sink, bool resume);
+    /* resume: writes fill the holes of `stored`; else the sink begins from nothing, and what it has
+     * is given up once the new one is complete. The version is copied. */
+    void (*open)(struct sink *sink, bool resume, const struct sink_version *version);
     void (*write)(struct sink *sink, struct sink_write *write);
+    /* NULL: what it has can't be read. */
+    void (*read)(struct sink *sink, struct sink_read *read);
     /* The download is to stop: what may wait for somebody else, or for long, ends soon. NULL:
      * nothing does. */
     void (*hurry)(struct sink *sink);
@@ -65,9 +82,12 @@ struct sink_operations {
     bool (*scarce)(struct sink *sink);
     /* All is there: make it the finished file, under a name that is still free. */
     void (*publish)(struct sink *sink);
-    /* Nothing becomes of it. keep: what was written up to `bytes` is kept, with the version, for
-     * another run, if the sink can. */
-    void (*abandon)(struct sink *sink, uint64_t bytes, const struct sink_version *keep);
+    /* All is there, but it is not what it should be: it gets a name that says so. NULL: as abandon,
+     * without keeping. */
+    void (*set_aside)(struct sink *sink);
+    /* Nothing becomes of it. keep: what is stored is kept for another run, if the version allows to
+     * go on from it and the sink can; else it is removed. */
+    void (*abandon)(struct sink *sink, bool keep);
     void (*destroy)(struct sink *sink); /* the last reference is gone */
 };
 
@@ -80,22 +100,24 @@ struct sink {
     void *context;
     struct op op;             /* of the step */
     struct haul_error answer; /* of a step that ends later */
-    uint64_t
-        expected_bytes; /* set before open: where the last byte is to be; UINT64_MAX: unknown */
     /* Results of open: what it is best written in. */
     unsigned writes_max; /* at once, 4 at most */
     size_t chunk_bytes_max;
-    bool aligned; /* such that memory and offset agree modulo RING_DIRECT_BYTES */
+    bool aligned;    /* such that memory and offset agree modulo RING_DIRECT_BYTES */
+    bool sequential; /* each where the one before it ends, the first at the end of `stored` */
+    /* What is there: found by prepare, emptied by open, and added to as writes end. */
+    struct extents stored;
+    /* Its version: as prepare has found it, or open was told. */
+    struct text validator;
+    uint64_t have_total;
+    bool have_decided;
     /* Results of prepare. */
-    uint64_t have_bytes;
-    struct text validator; /* as in struct sink_version */
-    uint64_t have_total;   /* UINT64_MAX: unknown */
-    bool foreign;          /* what there is was written by another program: no version is known */
-    bool open_waits;       /* open may wait for other sinks to end */
-    bool kept;             /* result of abandon: there is something to take up */
-    struct text name;      /* of the file, as far as known: for people; who looks on from another
-                              thread holds the lock on names */
-    struct text path;      /* result of publish; empty where there is no file */
+    bool foreign;     /* what there is was written by another program: no version is known */
+    bool open_waits;  /* open may wait for other sinks to end */
+    bool kept;        /* result of abandon: there is something to take up */
+    struct text name; /* of the file, as far as known: for people; who looks on from another thread
+                         holds the lock on names */
+    struct text path; /* result of publish and set_aside; empty where there is no file */
 };
 
 /* For implementations. */
@@ -104,6 +126,10 @@ void sink_init(struct sink *sink, const struct sink_operations *operations, stru
 void sink_step_later(struct sink *sink);
 void sink_step_fail_later(struct sink *sink);
 void sink_step_end(struct sink *sink, const struct haul_error *error);
+/* What open begins with: takes the version over, and empties `stored` unless it is resumed. False:
+ * out of memory; the step is going to end with that. */
+bool sink_begin(struct sink *sink, bool resume, const struct sink_version *version);
+/* Ends the write. What was written well is stored from then on. */
 void sink_write_end(struct sink_write *write, const struct haul_error *error);
 /* For sinks whose writes must follow one another: the first in line is under way. */
 struct sink_line {
@@ -118,6 +144,7 @@ void sink_line_fail(struct sink_line *line, const struct haul_error *error); /* 
 void sink_set_user(struct sink *sink, void (*step_done)(void *context, const struct haul_error *),
                    void *context);
 void sink_write(struct sink *sink, struct sink_write *write);
+void sink_read(struct sink *sink, struct sink_read *read); /* only where the sink can */
 /* Lets go. A step that is under way ends without being told; no write may be. */
 void sink_release(struct sink *sink);
 

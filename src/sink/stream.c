@@ -61,11 +61,12 @@ static void stream_write(struct sink *sink, struct sink_write *write)
         start_write(stream, write);
 }
 
-static void stream_open(struct sink *sink, bool resume)
+static void stream_open(struct sink *sink, bool resume, const struct sink_version *version)
 {
     stream_of(sink)->hurried = false;
-    if (stream_of(sink)->written == (resume ? sink->have_bytes : 0)) {
-        sink_step_later(sink);
+    if (stream_of(sink)->written == (resume ? extents_prefix(&sink->stored) : 0)) {
+        if (sink_begin(sink, resume, version))
+            sink_step_later(sink);
         return;
     }
     error_set(&sink->answer, HAUL_CANNOT_RESUME, 0,
@@ -82,9 +83,8 @@ static void stream_hurry(struct sink *sink)
         ring_cancel(sink->ring, &LIST_ITEM(stream->line.writes.next, struct sink_write, node)->op);
 }
 
-static void stream_abandon(struct sink *sink, uint64_t bytes, const struct sink_version *keep)
+static void stream_abandon(struct sink *sink, bool keep)
 {
-    (void)bytes;
     (void)keep;
     sink_step_later(sink);
 }
@@ -111,6 +111,7 @@ struct sink *sink_stream_create(struct ring *ring, int fd)
     if (!stream)
         return NULL;
     sink_init(&stream->sink, &operations, ring);
+    stream->sink.sequential = true;
     list_init(&stream->line.writes);
     stream->fd = fd;
     return &stream->sink;

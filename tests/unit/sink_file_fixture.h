@@ -41,6 +41,7 @@ struct user {
     struct sink *sink;
     unsigned steps;
     struct haul_error error;
+    struct sink_version version; /* to open with */
 };
 
 /* Starts a step and gives what became of it. */
@@ -55,7 +56,8 @@ enum haul_status wait_step(struct user *user);
 enum haul_status prepare(struct user *user);
 enum haul_status open_sink(struct user *user, bool resume);
 enum haul_status publish(struct user *user);
-enum haul_status abandon(struct user *user, uint64_t bytes, const struct sink_version *keep);
+enum haul_status set_aside(struct user *user);
+enum haul_status abandon(struct user *user, bool keep);
 
 struct put {
     struct sink_write write;

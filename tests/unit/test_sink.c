@@ -27,6 +27,8 @@ struct put {
 
 static unsigned order;
 
+static const struct sink_version version = {.total = UINT64_MAX};
+
 static void step_done(void *context, const struct haul_error *error)
 {
     CHECK(context == &steps);
@@ -103,9 +105,9 @@ static void begin(struct sink *new)
     assert_non_null(sink);
     sink_set_user(sink, step_done, &steps);
     assert_int_equal(STEP(sink->operations->prepare(sink)), HAUL_OK);
-    assert_int_equal(sink->have_bytes, 0);
+    assert_int_equal(extents_count(&sink->stored), 0);
     assert_int_equal(sink->validator.len, 0);
-    assert_int_equal(STEP(sink->operations->open(sink, false)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->open(sink, false, &version)), HAUL_OK);
 }
 
 static void end(void)
@@ -151,7 +153,7 @@ static void test_memory_bound(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         begin(sink_memory_create(ring, 10));
         assert_int_equal(put_now("0123456789abcdef", rows[i].len, rows[i].offset), rows[i].status);
-        assert_int_equal(STEP(sink->operations->abandon(sink, 0, NULL)), HAUL_OK);
+        assert_int_equal(STEP(sink->operations->abandon(sink, true)), HAUL_OK);
         assert_false(sink->kept);
         sink_release(sink);
     }
@@ -172,10 +174,10 @@ static void test_memory_again(void **state)
     begin(sink_memory_create(ring, LARGE_BYTES));
     for (size_t at = 0; at < LARGE_BYTES; at += LARGE_BYTES / 16)
         assert_int_equal(put_now(data, LARGE_BYTES / 16, at), HAUL_OK);
-    sink->have_bytes = 3;
-    assert_int_equal(STEP(sink->operations->open(sink, true)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->open(sink, true, &version)), HAUL_OK);
+    assert_int_equal(extents_prefix(&sink->stored), LARGE_BYTES);
     assert_int_equal(put_now("yz", 2, 3), HAUL_OK);
-    assert_int_equal(STEP(sink->operations->open(sink, false)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->open(sink, false, &version)), HAUL_OK);
     assert_int_equal(put_now("ab", 2, 0), HAUL_OK);
     got = sink_memory_take(sink);
     assert_memory_equal(got, "abxyz", 5);
@@ -192,13 +194,13 @@ static void test_discard(void **state)
     begin_ring();
     begin(sink_discard_create(ring));
     assert_int_equal(put_now("abc", 3, UINT64_C(1) << 50), HAUL_OK);
-    assert_int_equal(STEP(sink->operations->open(sink, true)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->open(sink, true, &version)), HAUL_OK);
     assert_int_equal(put_now("abc", 3, 0), HAUL_OK);
     assert_int_equal(STEP(sink->operations->publish(sink)), HAUL_OK);
     assert_int_equal(sink->path.len, 0);
     sink_release(sink);
     begin(sink_discard_create(ring));
-    assert_int_equal(STEP(sink->operations->abandon(sink, 0, NULL)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->abandon(sink, true)), HAUL_OK);
     assert_false(sink->kept);
     end();
 }
@@ -255,15 +257,14 @@ static void test_stream_begins_once(void **state)
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     begin_ring();
     begin(sink_stream_create(ring, fds[1]));
-    assert_int_equal(STEP(sink->operations->open(sink, false)), HAUL_OK); /* nothing is out yet */
+    assert_int_equal(STEP(sink->operations->open(sink, false, &version)),
+                     HAUL_OK); /* nothing is out yet */
     assert_int_equal(put_now("abc", 3, 0), HAUL_OK);
-    assert_int_equal(STEP(sink->operations->open(sink, false)), HAUL_CANNOT_RESUME);
-    sink->have_bytes = 3;
-    assert_int_equal(STEP(sink->operations->open(sink, true)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->open(sink, false, &version)), HAUL_CANNOT_RESUME);
+    assert_int_equal(extents_prefix(&sink->stored), 3);
+    assert_int_equal(STEP(sink->operations->open(sink, true, &version)), HAUL_OK);
     assert_int_equal(put_now("def", 3, 3), HAUL_OK);
-    sink->have_bytes = 3; /* not where the output is */
-    assert_int_equal(STEP(sink->operations->open(sink, true)), HAUL_CANNOT_RESUME);
-    assert_int_equal(STEP(sink->operations->abandon(sink, 6, NULL)), HAUL_OK);
+    assert_int_equal(STEP(sink->operations->abandon(sink, true)), HAUL_OK);
     assert_false(sink->kept);
     end();
     close(fds[0]);
@@ -316,7 +317,7 @@ static void test_stream_hurry(void **state)
         sink->operations->hurry(sink);
         assert_int_not_equal(put_end(&puts[0]), HAUL_OK);
         assert_int_not_equal(put_end(&puts[1]), HAUL_OK);
-        assert_int_equal(STEP(sink->operations->abandon(sink, 0, NULL)), HAUL_OK);
+        assert_int_equal(STEP(sink->operations->abandon(sink, true)), HAUL_OK);
         end();
         close(fds[0]);
         close(fds[1]);
@@ -369,11 +370,11 @@ static void test_release_under_way(void **state)
             if (step == 0)
                 sink->operations->prepare(sink);
             else if (step == 1)
-                sink->operations->open(sink, false);
+                sink->operations->open(sink, false, &version);
             else if (step == 2)
                 sink->operations->publish(sink);
             else
-                sink->operations->abandon(sink, 0, NULL);
+                sink->operations->abandon(sink, true);
             end();
             assert_int_equal(steps, 0);
         }

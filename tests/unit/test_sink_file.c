@@ -27,7 +27,7 @@ static void test_fresh(void **state)
         begin_at(bases[i / 2], i % 2 ? HAUL_FEATURE_RENAME_NOREPLACE : 0);
         make(&user, "a.jpg", URL);
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(user.sink->have_bytes, 0);
+        assert_int_equal(extents_prefix(&user.sink->stored), 0);
         assert_int_equal(user.sink->have_total, UINT64_MAX);
         assert_false(user.sink->foreign);
         assert_int_equal(count_files(), 0); /* nothing before the response */
@@ -87,7 +87,7 @@ static void test_no_renaming(void **state)
     fetch(&user, "new");
     put_file("a.jpg", "came meanwhile");
     assert_int_equal(publish(&user), HAUL_EXISTS);
-    assert_int_equal(abandon(&user, 3, NULL), HAUL_OK);
+    assert_int_equal(abandon(&user, false), HAUL_OK);
     assert_false(user.sink->kept);
     release(&user);
     assert_file("a.jpg", "came meanwhile");
@@ -187,6 +187,53 @@ static void test_name_like_partial(void **state)
     end();
 }
 
+/* ---- set aside ---- */
+
+static void test_set_aside(void **state)
+{
+    (void)state;
+    for (int taken = 0; taken < 2; taken++) {
+        const char *name = taken ? "a.jpg.checksum-mismatch.1" : "a.jpg.checksum-mismatch";
+        char path[1100];
+        struct user user;
+
+        begin();
+        put_file("a.jpg", "old");
+        if (taken)
+            put_file("a.jpg.checksum-mismatch", "set aside before");
+        make(&user, "a.jpg", URL);
+        fetch(&user, "wrong");
+        assert_int_equal(set_aside(&user), HAUL_OK);
+        snprintf(path, sizeof(path), "%s/%s", f.path, name);
+        assert_span(text_span(&user.sink->path), path);
+        release(&user);
+        assert_file(name, "wrong");
+        assert_file("a.jpg", "old");
+        assert_int_equal(count_files(), 2 + taken);
+        end();
+    }
+}
+
+static void test_set_aside_without_renaming(void **state)
+{
+    struct sink_file_options options;
+    struct user user;
+
+    (void)state;
+    begin();
+    options = usual("a.jpg", URL);
+    options.auto_renaming = false;
+    make_with(&user, &options);
+    fetch(&user, "wrong");
+    put_file("a.jpg.checksum-mismatch", "set aside before");
+    assert_int_equal(set_aside(&user), HAUL_OK);
+    release(&user);
+    assert_file("a.jpg.checksum-mismatch", "set aside before");
+    assert_file("a.jpg.checksum-mismatch.1", "wrong");
+    assert_int_equal(count_files(), 2);
+    end();
+}
+
 /* ---- proceed ---- */
 
 static void make_proceeding(struct user *user, bool auto_renaming)
@@ -210,7 +257,7 @@ static void test_proceed(void **state)
     assert_int_equal(fstatat(f.fd, "a.jpg", &before, 0), 0);
     make_proceeding(&user, true);
     assert_int_equal(prepare(&user), HAUL_OK);
-    assert_int_equal(user.sink->have_bytes, 6);
+    assert_int_equal(extents_prefix(&user.sink->stored), 6);
     assert_true(user.sink->foreign);
     assert_int_equal(user.sink->validator.len, 0);
     assert_int_equal(open_sink(&user, true), HAUL_OK);
@@ -240,7 +287,7 @@ static void test_proceed_breaks(void **state)
     assert_int_equal(prepare(&user), HAUL_OK);
     assert_int_equal(open_sink(&user, true), HAUL_OK);
     assert_int_equal(put_now(&user, "wor", 6), HAUL_OK);
-    assert_int_equal(abandon(&user, 9, &version), HAUL_OK);
+    assert_int_equal(abandon(&user, true), HAUL_OK);
     assert_true(user.sink->kept);
     release(&user);
     assert_file("a.jpg", "hello wor");
@@ -258,13 +305,13 @@ static void test_proceed_not_continued(void **state)
         put_file("a.jpg", "old");
         make_proceeding(&user, renaming);
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(user.sink->have_bytes, 3);
+        assert_int_equal(extents_prefix(&user.sink->stored), 3);
         assert_int_equal(open_sink(&user, false), HAUL_OK);
         assert_false(user.sink->foreign);
         assert_int_equal(put_now(&user, "new", 0), HAUL_OK);
         assert_int_equal(publish(&user), renaming ? HAUL_OK : HAUL_EXISTS);
         if (!renaming)
-            assert_int_equal(abandon(&user, 3, NULL), HAUL_OK);
+            assert_int_equal(abandon(&user, false), HAUL_OK);
         release(&user);
         assert_file("a.jpg", "old");
         if (renaming)
@@ -272,6 +319,25 @@ static void test_proceed_not_continued(void **state)
         assert_int_equal(count_files(), renaming ? 2 : 1);
         end();
     }
+}
+
+/* It was another program's, and is not what it should be now: its name must not say it is. */
+static void test_proceed_set_aside(void **state)
+{
+    struct user user;
+
+    (void)state;
+    begin();
+    put_file("a.jpg", "hello ");
+    make_proceeding(&user, false);
+    assert_int_equal(prepare(&user), HAUL_OK);
+    assert_int_equal(open_sink(&user, true), HAUL_OK);
+    assert_int_equal(put_now(&user, "weird", 6), HAUL_OK);
+    assert_int_equal(set_aside(&user), HAUL_OK);
+    release(&user);
+    assert_file("a.jpg.checksum-mismatch", "hello weird");
+    assert_int_equal(count_files(), 1);
+    end();
 }
 
 /* Nothing to continue, or nothing that can be. */
@@ -355,7 +421,7 @@ static void test_directory_in_the_way(void **state)
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(wait_step(&users[i]), HAUL_DIRECTORY);
         assert_int_equal(users[i].error.system_errno, ENOTDIR);
-        assert_int_equal(abandon(&users[i], 0, NULL), HAUL_OK);
+        assert_int_equal(abandon(&users[i], false), HAUL_OK);
         release(&users[i]);
     }
     assert_int_equal(unlinkat(f.fd, "x", 0), 0);
@@ -414,7 +480,7 @@ static void test_release_under_way(void **state)
             user.sink->operations->prepare(user.sink);
             break;
         case 1:
-            user.sink->operations->open(user.sink, false);
+            user.sink->operations->open(user.sink, false, &user.version);
             break;
         case 2:
             put_start(&user, &put, "abc", 3, 0);
@@ -423,7 +489,7 @@ static void test_release_under_way(void **state)
             user.sink->operations->publish(user.sink);
             break;
         case 4:
-            user.sink->operations->abandon(user.sink, 3, &version);
+            user.sink->operations->abandon(user.sink, true);
             break;
         default:
             break;
@@ -448,13 +514,13 @@ static int work_as_nobody(void)
     make(&user, "a.jpg", URL); /* the directory is there, but not ours to write in */
     CHECK(prepare(&user) == HAUL_OK);
     CHECK(open_sink(&user, false) == HAUL_CREATE && user.error.system_errno == EACCES);
-    CHECK(abandon(&user, 0, NULL) == HAUL_OK);
+    CHECK(abandon(&user, false) == HAUL_OK);
     release(&user);
     options = usual("ignored", URL);
     options.out = "new/a.jpg";
     make_with(&user, &options);
     CHECK(prepare(&user) == HAUL_DIRECTORY && user.error.system_errno == EACCES);
-    CHECK(abandon(&user, 0, NULL) == HAUL_OK);
+    CHECK(abandon(&user, false) == HAUL_OK);
     release(&user);
     end_ring();
     return 0;
@@ -485,9 +551,12 @@ int main(void)
         cmocka_unit_test(test_one_url_at_once),
         cmocka_unit_test(test_longest_name),
         cmocka_unit_test(test_name_like_partial),
+        cmocka_unit_test(test_set_aside),
+        cmocka_unit_test(test_set_aside_without_renaming),
         cmocka_unit_test(test_proceed),
         cmocka_unit_test(test_proceed_breaks),
         cmocka_unit_test(test_proceed_not_continued),
+        cmocka_unit_test(test_proceed_set_aside),
         cmocka_unit_test(test_proceed_with_others),
         cmocka_unit_test(test_directories),
         cmocka_unit_test(test_directory_in_the_way),

@@ -24,7 +24,7 @@ static void settle(void)
 static void start_open(struct user *user)
 {
     user->steps = 0;
-    user->sink->operations->open(user->sink, false);
+    user->sink->operations->open(user->sink, false, &user->version);
     settle();
 }
 
@@ -68,7 +68,7 @@ static void test_files_wait(void **state)
     assert_int_equal(users[FILES_MAX].steps, 1); /* in the order in which they came */
     assert_int_equal(users[FILES_MAX + 1].steps, 0);
     release(&users[FILES_MAX + 1]); /* whoever goes is not waited for */
-    assert_int_equal(abandon(&users[0], 0, NULL), HAUL_OK);
+    assert_int_equal(abandon(&users[0], false), HAUL_OK);
     settle();
     assert_int_equal(users[FILES_MAX + 2].steps, 1);
     release(&users[0]);
@@ -95,7 +95,7 @@ static void test_place_of_a_failure(void **state)
     assert_int_equal(users[FILES_MAX].error.status, HAUL_IN_USE);
     assert_int_equal(users[FILES_MAX + 1].steps, 1);
     assert_int_equal(users[FILES_MAX + 1].error.status, HAUL_OK);
-    assert_int_equal(abandon(&users[FILES_MAX], 0, NULL), HAUL_OK);
+    assert_int_equal(abandon(&users[FILES_MAX], false), HAUL_OK);
     release(&users[FILES_MAX]);
     finish_many(users, COUNT_OF(users));
 }
@@ -113,13 +113,13 @@ static void test_hurry_while_waiting(void **state)
     settle();
     assert_int_equal(last->steps, 1);
     assert_int_equal(last->error.status, HAUL_UNFINISHED);
-    assert_int_equal(abandon(last, 0, NULL), HAUL_OK);
+    assert_int_equal(abandon(last, false), HAUL_OK);
     release(last);
     users[0].steps = 0; /* what doesn't wait goes on */
     users[0].sink->operations->hurry(users[0].sink);
     settle();
     assert_int_equal(users[0].steps, 0);
-    assert_int_equal(abandon(&users[1], 0, NULL), HAUL_OK);
+    assert_int_equal(abandon(&users[1], false), HAUL_OK);
     release(&users[1]);
     settle();
     assert_int_equal(users[FILES_MAX].error.status, HAUL_OK);
@@ -139,12 +139,13 @@ static void test_scarce_files(void **state)
         skip();
     }
     make(&user, "a.jpg", URL);
+    user.version = version;
     fetch(&user, "hello ");
     assert_true(user.sink->operations->scarce(user.sink)); /* the only directory that may be */
     open_many(users, FILES_MAX - 1);
-    assert_int_equal(abandon(&user, 6, &version), HAUL_OK);
+    assert_int_equal(abandon(&user, true), HAUL_OK);
     assert_true(user.sink->kept);
-    assert_int_equal(user.sink->have_bytes, 0);
+    assert_int_equal(extents_prefix(&user.sink->stored), 0);
     make(&users[FILES_MAX - 1], "last", URL);
     fetch(&users[FILES_MAX - 1], "");
     user.steps = 0;
@@ -155,7 +156,7 @@ static void test_scarce_files(void **state)
     release(&users[0]);
     assert_int_equal(wait_step(&user), HAUL_OK);
     assert_false(user.sink->open_waits);
-    assert_int_equal(user.sink->have_bytes, 6);
+    assert_int_equal(extents_prefix(&user.sink->stored), 6);
     assert_span(text_span(&user.sink->validator), "\"v1\"");
     assert_int_equal(open_sink(&user, true), HAUL_OK);
     assert_int_equal(put_now(&user, "world", 6), HAUL_OK);
@@ -201,7 +202,7 @@ static void test_directories_wait(void **state)
     release(&users[0]);
     settle();
     assert_int_equal(users[3].steps, 0);
-    assert_int_equal(abandon(&users[4], 0, NULL), HAUL_OK); /* the last one in x */
+    assert_int_equal(abandon(&users[4], false), HAUL_OK); /* the last one in x */
     settle();
     assert_int_equal(users[1].error.status, HAUL_DIRECTORY); /* and its turn goes on */
     assert_int_equal(users[3].steps, 1);

@@ -24,14 +24,14 @@ static void test_taken_up(void **state)
         if (f.attributes) {
             assert_int_equal(fstatat(f.fd, partial_of("a.jpg", URL, 0), &status, 0), 0);
             assert_int_equal(status.st_size, 6);
-            assert_int_equal(user.sink->have_bytes, 6);
+            assert_int_equal(extents_prefix(&user.sink->stored), 6);
             assert_int_equal(user.sink->have_total, 11);
             assert_span(text_span(&user.sink->validator), "\"v1\"");
             assert_false(user.sink->foreign);
             assert_int_equal(open_sink(&user, true), HAUL_OK);
             assert_int_equal(put_now(&user, "world", 6), HAUL_OK);
         } else {
-            assert_int_equal(user.sink->have_bytes, 0);
+            assert_int_equal(extents_prefix(&user.sink->stored), 0);
             assert_int_equal(open_sink(&user, false), HAUL_OK);
             assert_int_equal(put_now(&user, "hello world", 0), HAUL_OK);
         }
@@ -61,7 +61,7 @@ static void test_other_url_keeps_off(void **state)
     assert_file("a.jpg", "other");
     make(&user, "a.jpg", URL);
     assert_int_equal(prepare(&user), HAUL_OK);
-    assert_int_equal(user.sink->have_bytes, 6);
+    assert_int_equal(extents_prefix(&user.sink->stored), 6);
     assert_int_equal(open_sink(&user, true), HAUL_OK);
     assert_int_equal(put_now(&user, "world", 6), HAUL_OK);
     assert_int_equal(publish(&user), HAUL_OK);
@@ -86,7 +86,7 @@ static void test_begun_anew(void **state)
     leave_partial("a.jpg", URL, "hello ");
     make(&user, "a.jpg", URL);
     assert_int_equal(prepare(&user), HAUL_OK);
-    assert_int_equal(user.sink->have_bytes, 6);
+    assert_int_equal(extents_prefix(&user.sink->stored), 6);
     assert_int_equal(open_sink(&user, false), HAUL_OK);
     assert_int_equal(fstatat(f.fd, partial_of("a.jpg", URL, 0), &status, 0), 0);
     assert_int_equal(status.st_size, 0);
@@ -113,11 +113,14 @@ static void test_opened_again(void **state)
     fetch(&user, "something long");
     assert_int_equal(prepare(&user), HAUL_OK);
     assert_int_equal(open_sink(&user, false), HAUL_OK);
-    assert_int_equal(put_now(&user, "hello and more", 0), HAUL_OK);
+    assert_int_equal(extents_count(&user.sink->stored), 0);
+    assert_int_equal(put_now(&user, "hello ", 0), HAUL_OK);
+    assert_int_equal(put_now(&user, "u", 8), HAUL_OK);
     assert_int_equal(prepare(&user), HAUL_OK);
-    user.sink->have_bytes = 6;
     assert_int_equal(open_sink(&user, true), HAUL_OK);
-    assert_int_equal(put_now(&user, "you", 6), HAUL_OK);
+    assert_int_equal(extents_prefix(&user.sink->stored), 6);
+    assert_int_equal(put_now(&user, "yo", 6), HAUL_OK);
+    assert_int_equal(extents_prefix(&user.sink->stored), 9);
     assert_int_equal(publish(&user), HAUL_OK);
     release(&user);
     assert_file("a.jpg", "hello you");
@@ -128,14 +131,15 @@ static void test_abandon(void **state)
 {
     static const struct sink_version none = {.total = 11};
     static const struct {
-        uint64_t bytes;
-        const struct sink_version *keep;
+        const char *text;
+        const struct sink_version *version;
+        bool keep;
         bool kept;
     } rows[] = {
-        {6, NULL, false},
-        {6, &none, false},
-        {0, &version, false},
-        {6, &version, true},
+        {"hello ", &version, false, false},
+        {"hello ", &none, true, false},
+        {"", &version, true, false},
+        {"hello ", &version, true, true},
     };
 
     (void)state;
@@ -145,12 +149,13 @@ static void test_abandon(void **state)
         begin();
         make(&user, "a.jpg", URL); /* before anything was opened */
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(abandon(&user, rows[i].bytes, rows[i].keep), HAUL_OK);
+        assert_int_equal(abandon(&user, rows[i].keep), HAUL_OK);
         assert_false(user.sink->kept);
         release(&user);
         make(&user, "a.jpg", URL);
-        fetch(&user, "hello ");
-        assert_int_equal(abandon(&user, rows[i].bytes, rows[i].keep), HAUL_OK);
+        user.version = *rows[i].version;
+        fetch(&user, rows[i].text);
+        assert_int_equal(abandon(&user, rows[i].keep), HAUL_OK);
         assert_int_equal(user.sink->kept, rows[i].kept && f.attributes);
         assert_int_equal(count_files(), user.sink->kept);
         release(&user);
@@ -173,19 +178,20 @@ static void test_abandon_taken_up(void **state)
     leave_partial("a.jpg", URL, "hello ");
     for (int round = 0; round < 3; round++) {
         make(&user, "a.jpg", URL);
+        user.version = version;
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(user.sink->have_bytes, 6);
+        assert_int_equal(extents_prefix(&user.sink->stored), 6);
         if (round > 0)
             assert_int_equal(open_sink(&user, true), HAUL_OK);
         if (round > 1)
-            assert_int_equal(put_now(&user, "wor", 6), HAUL_OK);
-        assert_int_equal(abandon(&user, 0, NULL), HAUL_OK);
+            assert_int_equal(put_now(&user, "wor", 8), HAUL_OK);
+        assert_int_equal(abandon(&user, true), HAUL_OK);
         assert_true(user.sink->kept);
         release(&user);
     }
     make(&user, "a.jpg", URL);
     assert_int_equal(prepare(&user), HAUL_OK);
-    assert_int_equal(user.sink->have_bytes, 6);
+    assert_int_equal(extents_prefix(&user.sink->stored), 6);
     release(&user);
     end();
 }
@@ -239,7 +245,7 @@ static void test_bad_descriptions(void **state)
         describe(descriptions[i].text);
         make(&user, "a.jpg", URL);
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(user.sink->have_bytes, descriptions[i].bytes);
+        assert_int_equal(extents_prefix(&user.sink->stored), descriptions[i].bytes);
         assert_int_equal(user.sink->validator.len, descriptions[i].bytes ? 4 : 0);
         assert_int_equal(open_sink(&user, false), HAUL_OK);
         assert_int_equal(put_now(&user, "new", 0), HAUL_OK);
@@ -269,7 +275,7 @@ static void test_descriptions_go(void **state)
         release(&user); /* as a crash would leave it */
         make(&user, "a.jpg", URL);
         assert_int_equal(prepare(&user), HAUL_OK);
-        assert_int_equal(user.sink->have_bytes, 0);
+        assert_int_equal(extents_prefix(&user.sink->stored), 0);
         release(&user);
         assert_int_equal(unlinkat(f.fd, partial_of("a.jpg", URL, 0), 0), 0);
     }
@@ -307,7 +313,7 @@ static void test_partial_in_the_way(void **state)
                          0);
         make(&user, "a.jpg", URL);
         assert_int_equal(prepare(&user), HAUL_CREATE);
-        assert_int_equal(abandon(&user, 0, NULL), HAUL_OK);
+        assert_int_equal(abandon(&user, false), HAUL_OK);
         release(&user);
         assert_int_equal(unlinkat(f.fd, name, kind == 0 ? AT_REMOVEDIR : 0), 0);
     }
@@ -328,7 +334,7 @@ static void test_partial_meddled_with(void **state)
     assert_int_equal(prepare(&user), HAUL_OK);
     put_file(name, "came meanwhile");
     assert_int_equal(open_sink(&user, false), HAUL_IN_USE);
-    assert_int_equal(abandon(&user, 0, NULL), HAUL_OK);
+    assert_int_equal(abandon(&user, false), HAUL_OK);
     release(&user);
     assert_file(name, "came meanwhile");
     make(&user, "a.jpg", URL);
@@ -336,7 +342,7 @@ static void test_partial_meddled_with(void **state)
     assert_int_equal(unlinkat(f.fd, name, 0), 0);
     assert_int_equal(publish(&user), HAUL_RENAME);
     assert_int_equal(user.error.system_errno, ENOENT);
-    assert_int_equal(abandon(&user, 3, NULL), HAUL_OK); /* removes nothing, and nothing is wrong */
+    assert_int_equal(abandon(&user, false), HAUL_OK); /* removes nothing, and nothing is wrong */
     assert_false(user.sink->kept);
     release(&user);
     assert_int_equal(count_files(), 0);
