@@ -22,6 +22,7 @@ enum {
     SECOND_ATTEMPTS = 8,      /* sockets besides, for names with several addresses */
     UNEVEN_PART = 8,          /* of all sockets, for threads that keep idle ones others could use */
     CONNECTIONS_PER_HOST = 6,
+    RAMP_FROM = 2,
     PAUSE_MS = 1000,
     BUFFER_MEMORY = 64 * 1024 * 1024,
     SPLIT_BYTES_MIN = 20 * 1024 * 1024
@@ -77,6 +78,11 @@ static bool check_options(const struct haul_options *options, struct haul_error 
                   "greater than 0");
         return false;
     }
+    if (options->split == 0 || options->split > SPLIT_MAX) {
+        error_set(error, HAUL_BAD_OPTION, 0, "a file can be had over 1 to %d connections",
+                  SPLIT_MAX);
+        return false;
+    }
     if (options->threads > THREADS_MAX) {
         error_set(error, HAUL_BAD_OPTION, 0, "more than %d threads", THREADS_MAX);
         return false;
@@ -114,13 +120,29 @@ static void free_options(struct engine_options *options)
 
 /* --- engine ---------------------------------------------------------------------------------- */
 
-static struct limiter *create_limiter(const struct haul_options *options, uint64_t seed)
+/* Who asks for several connections for one file, asks for them on one host. */
+static unsigned per_host_max(const struct haul_options *options)
+{
+    if (options->connections_per_host > 0)
+        return options->connections_per_host;
+    return options->split > CONNECTIONS_PER_HOST ? options->split : CONNECTIONS_PER_HOST;
+}
+
+static unsigned ramp_from(const struct haul_options *options)
+{
+    if (options->connections_per_host > 0)
+        return 0;
+    return options->split > RAMP_FROM ? options->split : RAMP_FROM;
+}
+
+static struct limiter *create_limiter(const struct haul_options *options, unsigned extra_max,
+                                      uint64_t seed)
 {
     struct limiter_options limits = {
         .active_max = options->downloads_max,
-        .per_host_max =
-            options->connections_per_host ? options->connections_per_host : CONNECTIONS_PER_HOST,
-        .ramp = options->connections_per_host == 0,
+        .extra_max = extra_max,
+        .per_host_max = per_host_max(options),
+        .ramp_from = ramp_from(options),
         .wait_ns = options->wait_ms * (uint64_t)NS_PER_MS,
         .random_wait = options->random_wait,
         .pause_ns = PAUSE_MS * (uint64_t)NS_PER_MS,
@@ -138,6 +160,21 @@ static size_t sink_descriptors(const struct haul_engine *engine)
     return part < least ? least : part;
 }
 
+/* Connections that share a file with another: as many as all downloads might have, but no more than
+ * half of the sockets, if all can't have theirs. */
+static void fit_segments(struct haul_engine *engine, size_t sockets)
+{
+    struct haul_options *options = &engine->options.public;
+    size_t wanted = (size_t)options->downloads_max * (options->split - 1);
+    size_t rest = sockets > options->downloads_max ? sockets - options->downloads_max : 0;
+
+    if (rest < sockets / 2)
+        rest = sockets / 2;
+    engine->extra_max = (unsigned)(wanted < rest ? wanted : rest);
+    if (engine->extra_max == 0)
+        options->split = 1;
+}
+
 /* A download takes a socket from its beginning on, but a file only once the body comes: files may
  * be fewer, and wait for each other. Idle connections make way. */
 static void fit_descriptors(struct haul_engine *engine)
@@ -152,6 +189,8 @@ static void fit_descriptors(struct haul_engine *engine)
     engine->sockets.open_max = sockets;
     if (options->threads > 1)
         fit -= fit / UNEVEN_PART;
+    fit_segments(engine, fit);
+    fit -= engine->extra_max;
     if (options->downloads_max <= fit)
         return;
     log_write(&engine->log, HAUL_LOG_WARN,
@@ -168,6 +207,7 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
         .log = &engine->log,
         .names = engine->names,
         .sockets = &engine->sockets,
+        .requests_max = engine->options.public.downloads_max + engine->extra_max,
         .sink_descriptors = sink_descriptors(engine),
         .ring = threads > 0 ? NULL : engine->ring,
         .results = threads > 0 ? &engine->inbox : NULL,
@@ -190,7 +230,8 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
 
 static bool create_parts(struct haul_engine *engine, struct haul_error *error)
 {
-    engine->limiter = create_limiter(&engine->options.public, ring_random(engine->ring));
+    engine->limiter =
+        create_limiter(&engine->options.public, engine->extra_max, ring_random(engine->ring));
     engine->names = names_create(ring_random(engine->ring));
     return engine->limiter && engine->names && create_workers(engine, error);
 }
@@ -252,8 +293,7 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     log_write(&engine->log, HAUL_LOG_INFO,
               "%s; ring: %s; %u threads; %u downloads at once, %u%s connections per host",
               haul_versions(), ring_features(engine->ring), options->threads,
-              engine->options.public.downloads_max,
-              options->connections_per_host ? options->connections_per_host : CONNECTIONS_PER_HOST,
+              engine->options.public.downloads_max, per_host_max(options),
               options->connections_per_host ? "" : " (reached step by step)");
     return engine;
 }
@@ -426,6 +466,16 @@ static void result_so_far(const haul_download *download, struct haul_result *res
     };
 }
 
+/* What has come is either stored, or came in vain. */
+static uint64_t again_bytes(const struct haul_download *download)
+{
+    uint64_t once = download->stored_bytes > download->body.resumed_bytes
+                        ? download->stored_bytes - download->body.resumed_bytes
+                        : 0;
+
+    return download->body.received_bytes > once ? download->body.received_bytes - once : 0;
+}
+
 void haul_download_result(const haul_download *download, struct haul_result *result)
 {
     if (download->state != TRANSFER_ENDED) {
@@ -437,15 +487,16 @@ void haul_download_result(const haul_download *download, struct haul_result *res
         .error = download->error.status == HAUL_OK ? "" : download->error.text,
         .url = download->asked_url,
         .shown_url = download->shown_url,
-        .final_url = or_empty(download->url.text),
+        .final_url = or_empty(download->lead.url.text),
         .path = or_empty(download->path.data),
         .name = or_empty(download->name.data),
         .kept = download->kept,
-        .http_status = download->http_status,
+        .http_status = download->lead.http_status,
         .tries = download->tries,
         .bytes = download->stored_bytes,
-        .resumed_bytes = download->resumed_bytes,
-        .total = download->total,
+        .resumed_bytes = download->body.resumed_bytes,
+        .again_bytes = again_bytes(download),
+        .total = download->body.total,
         .duration_ns = download->started_ns ? download->ended_ns - download->started_ns : 0,
         .data = download->memory,
         .user = download->user,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/leg.h"
 #include "engine/transfer.h"
 #include "engine/worker.h"
 #include "http/request.h"
@@ -123,7 +124,7 @@ static void start_all(struct haul_engine *engine)
     struct limiter_item *item;
 
     while ((item = limiter_next(engine->limiter, now, ring_random(engine->ring))))
-        transfer_start(CONTAINER_OF(item, struct haul_download, item));
+        leg_start(CONTAINER_OF(item, struct leg, item));
 }
 
 void engine_schedule(struct haul_engine *engine)

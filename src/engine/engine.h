@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "engine/post.h"
+#include "engine/sources.h"
 #include "haul/haul.h"
 #include "net/sockets.h"
 #include "polite/limiter.h"
@@ -23,6 +24,7 @@ enum {
     WAITING_MAX = 8 * 1024, /* the same while grants are left that no host among them can use */
     MEMORY_BYTES_MAX = 64 * 1024 * 1024,
     THREADS_MAX = 256,
+    SPLIT_MAX = 64,    /* connections for one file */
     HELPER_THREADS = 2 /* of each ring */
 };
 
@@ -43,9 +45,11 @@ struct haul_engine {
     struct ring *ring;
     struct log log;
     struct engine_options options;
+    unsigned extra_max; /* requests at once, besides one for each download */
     struct limiter *limiter;
     struct names *names;
     struct socket_budget sockets;
+    struct source_speeds speeds;
     struct inbox inbox; /* for results, where workers have threads */
     struct worker **workers;
     unsigned worker_count;       /* one, without a thread, or options.public.threads */

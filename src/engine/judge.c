@@ -27,7 +27,7 @@ static struct span strong_validator(const struct response *response)
 }
 
 __attribute__((format(printf, 3, 4))) static enum transfer_verdict
-drop(struct haul_download *transfer, enum haul_status status, const char *format, ...)
+drop(struct leg *leg, enum haul_status status, const char *format, ...)
 {
     char text[200];
     va_list args;
@@ -35,118 +35,168 @@ drop(struct haul_download *transfer, enum haul_status status, const char *format
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    error_set(&transfer->error, status, 0, "%s", text);
+    error_set(&leg->error, status, 0, "%s", text);
     return TRANSFER_DROP;
 }
 
-static enum transfer_verdict fetch(struct haul_download *transfer, const struct response *response)
+static enum transfer_verdict begin_anew(struct leg *leg, const char *why)
 {
-    text_clear(&transfer->validator);
-    text_add(&transfer->validator, strong_validator(response));
-    transfer->total = response_has_length(response) ? response_length(response) : UINT64_MAX;
+    struct haul_error error;
+
+    error_set(&error, HAUL_SHORT_BODY, 0, "%s; it has to be fetched from the beginning", why);
+    body_stop(leg, &error, true);
+    return TRANSFER_DROP;
+}
+
+/* The server does not give parts as it should: the file is fetched by one connection. */
+static enum transfer_verdict join(struct leg *leg, const char *why)
+{
+    struct haul_download *transfer = leg->transfer;
+
+    log_write(&transfer->worker->log, HAUL_LOG_NOTICE, "%s: %s; one connection fetches it all",
+              transfer->shown_url, why);
+    return body_join(leg) ? TRANSFER_DROP : begin_anew(leg, why);
+}
+
+static bool is_leader(const struct leg *leg)
+{
+    return leg->transfer->body.leader == leg;
+}
+
+/* Whether what is stored, or going to be, is a version that this response is of; what only a
+ * checksum will tell counts as the same. */
+static bool same_version(const struct leg *leg, const struct response *response)
+{
+    const struct body *body = &leg->transfer->body;
+    struct span validator = strong_validator(response);
+
+    return leg->source != body->validator_source || body->validator.len == 0 ||
+           validator.len == 0 || span_equal(validator, text_span(&body->validator));
+}
+
+static enum transfer_verdict fetch(struct leg *leg, const struct response *response)
+{
+    struct haul_download *transfer = leg->transfer;
+    struct body *body = &transfer->body;
+
+    text_clear(&body->validator);
+    text_add(&body->validator, strong_validator(response));
+    body->validator_source = leg->source;
+    body->total = response_has_length(response) ? response_length(response) : UINT64_MAX;
     if (response_framing(response) == RESPONSE_EMPTY && transfer->kind != HAUL_SINK_NONE)
-        transfer->total = 0; /* a 204 has no body, whatever its fields say (RFC 9112 6.3) */
-    transfer->resumed_bytes = 0;
+        body->total = 0; /* a 204 has no body, whatever its fields say (RFC 9112 6.3) */
+    body->resumed_bytes = 0;
+    if (span_equal_nocase(response_field(response, "accept-ranges"), SPAN("none")))
+        body->ranges_bad = true;
     return TRANSFER_FETCH;
 }
 
-static enum transfer_verdict begin_anew(struct haul_download *transfer, const char *why)
+/* Other legs are at work, and this one was to have a part; but this is the whole. */
+static enum transfer_verdict judge_whole(struct leg *leg, const struct response *response)
 {
-    text_clear(&transfer->validator);
-    transfer->stored_bytes = 0;
-    transfer->resumed_bytes = 0;
-    return drop(transfer, HAUL_SHORT_BODY, "%s; it has to be fetched from the beginning", why);
+    const struct body *body = &leg->transfer->body;
+
+    if (is_leader(leg))
+        return fetch(leg, response);
+    if (!same_version(leg, response) ||
+        (response_has_length(response) && response_length(response) != body->total))
+        return begin_anew(leg, "the file has changed on the server");
+    return join(leg, "the server gives no parts of files");
 }
 
-/* A 206: only what was asked for, of the version that is there, is ever put behind it. */
-static enum transfer_verdict judge_partial(struct haul_download *transfer,
-                                           const struct response *response)
+static enum transfer_verdict wrong_part(struct leg *leg)
 {
-    struct span validator = strong_validator(response);
-    struct content_range range;
+    static const char why[] = "the server sent another part than the one asked for";
 
-    if (!transfer->request->ranged)
-        return drop(transfer, HAUL_BAD_RESPONSE, "the server sent a part that nobody asked for");
-    if (!field_content_range(response_field(response, "content-range"), &range) ||
-        range.first != transfer->stored_bytes ||
-        (range.total != UINT64_MAX && range.last + 1 != range.total) ||
-        (range.total == UINT64_MAX && range.last + 1 != transfer->total) ||
+    leg->transfer->body.ranges_bad = true;
+    return is_leader(leg) ? begin_anew(leg, why) : join(leg, why);
+}
+
+/* A 206: only what was asked for, of the version that is there, is ever put beside it. */
+static enum transfer_verdict judge_partial(struct leg *leg, const struct response *response)
+{
+    const struct request *request = leg->request;
+    struct body *body = &leg->transfer->body;
+    struct content_range range;
+    uint64_t total;
+
+    if (!request->ranged)
+        return drop(leg, HAUL_BAD_RESPONSE, "the server sent a part that nobody asked for");
+    if (!field_content_range(response_field(response, "content-range"), &range))
+        return wrong_part(leg);
+    total = range.total != UINT64_MAX ? range.total : body->total;
+    if (!same_version(leg, response) || (body->total != UINT64_MAX && total != body->total))
+        return begin_anew(leg, "the file has changed on the server");
+    if (range.first != request->asked.from ||
+        range.last + 1 != (request->asked.to < total ? request->asked.to : total) ||
         (response_has_length(response) &&
          response_length(response) != range.last + 1 - range.first))
-        return begin_anew(transfer, "the server sent another part than the one asked for");
-    if ((transfer->validator.len > 0 && validator.len > 0 &&
-         !span_equal(validator, text_span(&transfer->validator))) ||
-        (transfer->total != UINT64_MAX && range.total != UINT64_MAX &&
-         transfer->total != range.total))
-        return begin_anew(transfer, "the file has changed on the server");
-    if (transfer->validator.len == 0)
-        text_add(&transfer->validator, validator);
-    if (range.total != UINT64_MAX)
-        transfer->total = range.total;
+        return wrong_part(leg);
+    if (body->validator.len == 0 && leg->source == body->validator_source)
+        text_add(&body->validator, strong_validator(response));
+    body->total = total;
     return TRANSFER_RESUME;
 }
 
-static enum transfer_verdict judge_redirect(struct haul_download *transfer,
-                                            const struct response *response)
+static enum transfer_verdict judge_redirect(struct leg *leg, const struct response *response)
 {
+    struct haul_download *transfer = leg->transfer;
     struct span location = response_field(response, "location");
     struct haul_error error;
 
     if (!location.data)
-        return drop(transfer, HAUL_BAD_RESPONSE, "redirected (%d) without saying where to",
-                    transfer->http_status);
-    if (++transfer->redirects > REDIRECTS_MAX)
-        return drop(transfer, HAUL_REDIRECTS, "more than %d redirects in a row", REDIRECTS_MAX);
-    if (!url_resolve(&transfer->next_url, &transfer->url, location, &error))
-        return drop(transfer, HAUL_REDIRECTS, "redirected to a place haul can't go: %s",
-                    error.text);
+        return drop(leg, HAUL_BAD_RESPONSE, "redirected (%d) without saying where to",
+                    leg->http_status);
+    if (++leg->redirects > REDIRECTS_MAX)
+        return drop(leg, HAUL_REDIRECTS, "more than %d redirects in a row", REDIRECTS_MAX);
+    if (!url_resolve(&leg->next_url, &leg->url, location, &error))
+        return drop(leg, HAUL_REDIRECTS, "redirected to a place haul can't go: %s", error.text);
     log_write(&transfer->worker->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->shown_url,
-              transfer->next_url.text);
+              leg->next_url.text);
     /* A login that was given for this origin holds for all of it. */
-    if (transfer->next_url.text && !transfer->next_url.login && transfer->url.login &&
-        url_same_origin(&transfer->next_url, &transfer->url))
-        (void)engine_copy_string(&transfer->next_url.login, transfer->url.login);
+    if (leg->next_url.text && !leg->next_url.login && leg->url.login &&
+        url_same_origin(&leg->next_url, &leg->url))
+        (void)engine_copy_string(&leg->next_url.login, leg->url.login);
     return TRANSFER_DROP;
 }
 
-static enum transfer_verdict judge_busy(struct haul_download *transfer,
-                                        const struct response *response)
+static enum transfer_verdict judge_busy(struct leg *leg, const struct response *response)
 {
     struct span value = response_field(response, "retry-after");
     uint64_t delay_s = 0;
 
-    if (value.data && !field_retry_after(value, ring_wall_s(transfer->worker->ring), &delay_s))
+    if (value.data && !field_retry_after(value, ring_wall_s(leg->transfer->worker->ring), &delay_s))
         delay_s = 0;
-    transfer->hopeless = delay_s > RETRY_AFTER_MAX_S;
-    if (transfer->hopeless)
-        return drop(transfer, HAUL_BUSY,
-                    "the server is busy (%d) and asks to come back in %llu hours",
-                    transfer->http_status, (unsigned long long)(delay_s / 3600));
-    transfer->retry_after_ns = delay_s * (uint64_t)NS_PER_S;
-    return drop(transfer, HAUL_BUSY, "the server is busy (%d)", transfer->http_status);
+    leg->hopeless = delay_s > RETRY_AFTER_MAX_S;
+    if (leg->hopeless)
+        return drop(leg, HAUL_BUSY, "the server is busy (%d) and asks to come back in %llu hours",
+                    leg->http_status, (unsigned long long)(delay_s / 3600));
+    leg->retry_after_ns = delay_s * (uint64_t)NS_PER_S;
+    return drop(leg, HAUL_BUSY, "the server is busy (%d)", leg->http_status);
 }
 
-static enum transfer_verdict judge_unsatisfied(struct haul_download *transfer,
-                                               const struct response *response)
+static enum transfer_verdict judge_unsatisfied(struct leg *leg, const struct response *response)
 {
+    struct haul_download *transfer = leg->transfer;
+    struct body *body = &transfer->body;
     uint64_t total;
 
-    if (!transfer->request->ranged)
-        return drop(transfer, HAUL_HTTP_ERROR,
-                    "the server answered 416 to a request without range");
+    if (!leg->request->ranged)
+        return drop(leg, HAUL_HTTP_ERROR, "the server answered 416 to a request without range");
+    if (!is_leader(leg))
+        return join(leg, "the server has no such part of the file");
     if (field_unsatisfied_range(response_field(response, "content-range"), &total) &&
-        total == transfer->stored_bytes) {
-        transfer->total = total; /* it is all there: nothing is left to fetch */
-        transfer->resumed_bytes = total;
+        total == extents_prefix(&transfer->sink->stored) && total > 0 &&
+        (body->total == UINT64_MAX || total == body->total)) {
+        body->total = total; /* it is all there: nothing is left to fetch */
         return TRANSFER_DROP;
     }
-    return begin_anew(transfer, "the server has no such part of the file");
+    return begin_anew(leg, "the server has no such part of the file");
 }
 
-static enum transfer_verdict judge_refusal(struct haul_download *transfer,
-                                           const struct response *response)
+static enum transfer_verdict judge_refusal(struct leg *leg, const struct response *response)
 {
-    int status = transfer->http_status;
+    int status = leg->http_status;
     struct span reason = response_reason(response);
     enum haul_status verdict = HAUL_HTTP_ERROR;
 
@@ -156,25 +206,24 @@ static enum transfer_verdict judge_refusal(struct haul_download *transfer,
         verdict = HAUL_NOT_FOUND;
     else if (status == 408 || status == 425 || status == 500 || status == 502 || status == 504)
         verdict = HAUL_SERVER_ERROR;
-    return drop(transfer, verdict, "the server answered %d%s%.*s", status,
-                reason.len > 0 ? " " : "", reason.len > 100 ? 100 : (int)reason.len, reason.data);
+    return drop(leg, verdict, "the server answered %d%s%.*s", status, reason.len > 0 ? " " : "",
+                reason.len > 100 ? 100 : (int)reason.len, reason.data);
 }
 
-enum transfer_verdict transfer_judge(struct haul_download *transfer,
-                                     const struct response *response)
+enum transfer_verdict transfer_judge(struct leg *leg, const struct response *response)
 {
     int status = response_status(response);
 
-    transfer->http_status = status;
+    leg->http_status = status;
     if (status == 206)
-        return judge_partial(transfer, response);
+        return judge_partial(leg, response);
     if (status >= 200 && status < 300)
-        return fetch(transfer, response);
+        return judge_whole(leg, response);
     if (status == 301 || status == 302 || status == 303 || status == 307 || status == 308)
-        return judge_redirect(transfer, response);
+        return judge_redirect(leg, response);
     if (status == 429 || status == 503)
-        return judge_busy(transfer, response);
+        return judge_busy(leg, response);
     if (status == 416)
-        return judge_unsatisfied(transfer, response);
-    return judge_refusal(transfer, response);
+        return judge_unsatisfied(leg, response);
+    return judge_refusal(leg, response);
 }

@@ -12,9 +12,9 @@
 enum transfer_verdict {
     TRANSFER_FETCH,  /* the whole body is wanted, from its beginning */
     TRANSFER_RESUME, /* the body continues what is stored */
-    TRANSFER_DROP    /* the body is of no use; error or next_url is set */
+    TRANSFER_DROP    /* the body is of no use; the leg's error or next_url is set, or the transfer's
+                        body is stopped, or there is nothing left to do */
 };
-enum transfer_verdict transfer_judge(struct haul_download *transfer,
-                                     const struct response *response);
+enum transfer_verdict transfer_judge(struct leg *leg, const struct response *response);
 
 #endif

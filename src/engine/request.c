@@ -1,38 +1,59 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- *     IDLE -> PREPARING -> CONNECTING -> HEAD -> OPENING -> BODY ----+
- *                ^              |          |                         v
- *                |              |          +----> DRAINING ----> SETTLING -> IDLE
- *                |              +---(trouble)------------------------^
- *                +-- an idle connection that broke before any answer: once more, on a new one
+ *     IDLE -> PREPARING -> READING -> CONNECTING -> HEAD -> OPENING -> BODY ----+
+ *       |                     ^          |  ^         |                ^        v
+ *       \---- not the leader -+          |  |         +----------------+    SETTLING -> IDLE
+ *                                        |  |         +--> DRAINING --------->^
+ *                                        |  \- an idle connection that broke  |
+ *                                        |     before any answer: a new one   |
+ *                                        \-- (trouble) -----------------------+
  *
- * SETTLING waits for the writes and the step that the sink still has under way: only then is it
+ * SETTLING waits for the writes, reads and steps that the sink still has under way: only then is it
  * known what is stored, and may the transfer do anything with its sink.
  */
 #include "engine/request.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "engine/judge.h"
 #include "http/request.h"
 
-enum { DRAIN_BYTES_MAX = 64 * 1024, DRAIN_MS_MAX = 500 };
+enum {
+    DRAIN_BYTES_MAX = 64 * 1024,
+    DRAIN_MS_MAX = 500,
+    PACE_MS = 500, /* over which the speed is taken */
+    SLOW_S = 5     /* for so long a connection may be too slow */
+};
 
 static const struct haul_error fine = {.status = HAUL_OK};
+
+static struct haul_download *transfer_of(const struct request *request)
+{
+    return request->leg->transfer;
+}
+
+static struct sink *sink_of(const struct request *request)
+{
+    return request->leg->transfer->sink;
+}
 
 /* --- the end --------------------------------------------------------------------------------- */
 
 static void request_end(struct request *request)
 {
-    struct haul_download *transfer = request->transfer;
+    struct leg *leg = request->leg;
     struct haul_error error = request->error;
 
     CHECK(request->exchange.state == EXCHANGE_IDLE && request->exchange.lent == 0);
+    timer_stop(&request->pace_timer);
+    free(request->compare);
+    request->compare = NULL;
     request->state = REQUEST_IDLE;
-    request->transfer = NULL;
+    request->leg = NULL;
     list_push_front(&request->worker->idle_requests, &request->node);
-    worker_request_ended(request->worker, transfer, &error);
+    body_leg_over(leg, &error);
 }
 
 static void settle(struct request *request)
@@ -44,6 +65,8 @@ static void settle(struct request *request)
 /* The network's part is over. The first error is the one that counts. */
 static void finish(struct request *request, const struct haul_error *error)
 {
+    if (request->state == REQUEST_BODY && error->status == HAUL_OK && request->whole)
+        transfer_of(request)->body.ended = true;
     request->state = REQUEST_SETTLING;
     if (request->error.status == HAUL_OK)
         request->error = *error;
@@ -52,79 +75,252 @@ static void finish(struct request *request, const struct haul_error *error)
 
 void request_abort(struct request *request, const struct haul_error *error)
 {
-    struct sink *sink = request->transfer->sink;
+    struct sink *sink = sink_of(request);
 
     connect_cancel(&request->connect);
-    if (error->status == HAUL_UNFINISHED && request->state == REQUEST_BODY)
+    if (request->state == REQUEST_BODY &&
+        (error->status == HAUL_UNFINISHED || error->status == HAUL_TOO_SLOW)) {
+        request->ending = true;
         exchange_stop(&request->exchange);
-    else
+    } else {
         exchange_abort(&request->exchange);
+    }
     if ((request->writing > 0 || request->step) && sink->operations->hurry)
         sink->operations->hurry(sink);
     finish(request, error);
 }
 
-/* --- the body, into the sink ----------------------------------------------------------------- */
-
-static struct request_write *slot_at(struct request *request, unsigned index)
+/* Something that no other leg could do better. */
+static void fail_all(struct request *request, const struct haul_error *error)
 {
-    return &request->writes[(request->first_write + index) % EXCHANGE_CHUNKS_MAX];
+    body_stop(request->leg, error, false);
+    request_abort(request, error);
 }
+
+/* --- pace ------------------------------------------------------------------------------------ */
+
+uint64_t request_position(const struct request *request)
+{
+    const struct leg *leg = request->leg;
+    uint64_t at = request->base_bytes + request->exchange.received_bytes;
+
+    return request->state == REQUEST_BODY && at > leg->range.from ? at : leg->range.from;
+}
+
+static uint64_t speed_of(uint64_t bytes, uint64_t ns)
+{
+    return ns == 0 ? 0 : (uint64_t)((double)bytes * (double)NS_PER_S / (double)ns);
+}
+
+uint64_t request_speed(const struct request *request)
+{
+    return request->leg->speed;
+}
+
+static void note_pace(struct request *request, size_t bytes)
+{
+    uint64_t now = ring_now_ns(request->worker->ring);
+
+    request->pace_bytes += bytes;
+    request->slow_bytes += bytes;
+    if (now - request->pace_ns < PACE_MS * (uint64_t)NS_PER_MS)
+        return;
+    request->leg->speed = speed_of(request->pace_bytes, now - request->pace_ns);
+    request->pace_ns = now;
+    request->pace_bytes = 0;
+}
+
+static void start_pace(struct request *request)
+{
+    request->pace_ns = ring_now_ns(request->worker->ring);
+    request->pace_bytes = 0;
+    request->slow_bytes = 0;
+    if (request->worker->options->lowest_speed > 0)
+        ring_timer_start(request->worker->ring, &request->pace_timer,
+                         request->pace_ns + SLOW_S * (uint64_t)NS_PER_S);
+}
+
+static void pace_due(struct timer *timer)
+{
+    struct request *request = CONTAINER_OF(timer, struct request, pace_timer);
+    uint64_t lowest = request->worker->options->lowest_speed;
+    uint64_t speed = request->slow_bytes / SLOW_S;
+    struct haul_error error;
+
+    if (request->state != REQUEST_BODY)
+        return;
+    /* Where we are the ones who are waited for, the connection can't be judged. */
+    if (speed < lowest && request->exchange.receiving) {
+        request->leg->speed = speed;
+        error_set(&error, HAUL_TOO_SLOW, 0, "%llu bytes per second, for %d s",
+                  (unsigned long long)speed, SLOW_S);
+        request_abort(request, &error);
+        return;
+    }
+    request->slow_bytes = 0;
+    ring_timer_start(request->worker->ring, timer,
+                     ring_now_ns(request->worker->ring) + SLOW_S * (uint64_t)NS_PER_S);
+}
+
+/* --- the body, into the sink ----------------------------------------------------------------- */
 
 static void write_done(struct sink_write *write, const struct haul_error *error)
 {
     struct request_write *slot = CONTAINER_OF(write, struct request_write, write);
     struct request *request = slot->request;
+    struct chunk *chunk = slot->chunk;
 
-    slot->over = true;
-    request->transfer->stored_bytes = extents_prefix(&request->transfer->sink->stored);
+    slot->chunk = NULL;
+    request->writing--;
     if (error->status != HAUL_OK) {
+        body_stop(request->leg, error, false);
         if (request->error.status == HAUL_OK)
             request_abort(request, error);
     }
-    while (request->writing > 0 && slot_at(request, 0)->over) {
-        struct request_write *first = slot_at(request, 0);
-
-        request->first_write = (request->first_write + 1) % EXCHANGE_CHUNKS_MAX;
-        request->writing--;
-        exchange_give_chunk(&request->exchange, first->chunk);
-    }
+    exchange_give_chunk(&request->exchange, chunk);
     settle(request);
 }
 
-static void write_chunk(struct request *request, struct chunk *chunk, size_t from, size_t len,
+static void write_chunk(struct request *request, struct chunk *chunk, struct span data,
                         uint64_t offset)
 {
-    struct request_write *slot = slot_at(request, request->writing);
+    struct request_write *slot = request->writes;
 
-    CHECK(request->writing < EXCHANGE_CHUNKS_MAX);
+    while (slot->chunk)
+        slot++;
+    CHECK(slot < request->writes + EXCHANGE_CHUNKS_MAX);
     slot->chunk = chunk;
-    slot->over = false;
-    slot->write.data = chunk->data + from;
-    slot->write.len = len;
-    slot->write.offset = request->base_bytes + offset;
+    slot->write.data = data.data;
+    slot->write.len = data.len;
+    slot->write.offset = offset;
     request->writing++;
-    sink_write(request->transfer->sink, &slot->write);
+    sink_write(sink_of(request), &slot->write);
+}
+
+/* Takes what is only to be compared from the beginning of *data, which stands at *offset in the
+ * file. False: it is not the same. */
+static bool compare(struct request *request, struct span *data, uint64_t *offset)
+{
+    size_t at = (size_t)(*offset - request->base_bytes);
+    size_t len = request->compare_bytes - at;
+
+    if (len > data->len)
+        len = data->len;
+    if (memcmp(request->compare + at, data->data, len) != 0)
+        return false;
+    *data = span_sub(*data, len, data->len);
+    *offset += len;
+    return true;
+}
+
+static void begin_anew(struct request *request)
+{
+    struct haul_error error;
+
+    error_set(&error, HAUL_SHORT_BODY, 0,
+              "what is there is not what the server has; it has to be fetched from the beginning");
+    body_stop(request->leg, &error, true);
+    request_abort(request, &error);
+}
+
+/* What was received is what is left of this leg's range, or more, because that was cut: the
+ * connection has no more that is of use. */
+static bool has_enough(const struct request *request, uint64_t end)
+{
+    const struct exchange *exchange = &request->exchange;
+
+    if (end < request->leg->range.to)
+        return false;
+    return response_framing(exchange->response) != RESPONSE_LENGTH || exchange->body_left > 0;
+}
+
+static void take_body(struct request *request, struct chunk *chunk, struct span data,
+                      uint64_t offset)
+{
+    const struct extent *range = &request->leg->range;
+    uint64_t end = offset + data.len;
+    bool enough;
+
+    if (request->compare && offset < request->base_bytes + request->compare_bytes &&
+        !compare(request, &data, &offset)) {
+        exchange_give_chunk(&request->exchange, chunk);
+        if (!request->ending)
+            begin_anew(request);
+        return;
+    }
+    enough = end > range->to || (range->to != UINT64_MAX && has_enough(request, end));
+    if (end > range->to)
+        data.len = range->to > offset ? (size_t)(range->to - offset) : 0;
+    if (data.len > 0)
+        write_chunk(request, chunk, data, offset);
+    else
+        exchange_give_chunk(&request->exchange, chunk);
+    if (!enough || request->ending || request->state != REQUEST_BODY)
+        return;
+    exchange_abort(&request->exchange);
+    finish(request, &fine);
+}
+
+static void drain_body(struct request *request, struct chunk *chunk, size_t len)
+{
+    CHECK(request->state == REQUEST_DRAINING);
+    exchange_give_chunk(&request->exchange, chunk);
+    request->drain_bytes += len;
+    if (request->drain_bytes > DRAIN_BYTES_MAX) {
+        exchange_abort(&request->exchange);
+        finish(request, &fine);
+    }
 }
 
 static void exchange_body(struct exchange *exchange, struct chunk *chunk, size_t from, size_t len,
                           uint64_t offset)
 {
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
+    struct haul_download *transfer;
 
-    if (request->state == REQUEST_BODY) {
-        worker_count(&request->worker->counts.bytes, len);
-        transfer_show(request->transfer, request->base_bytes + offset + len);
-        write_chunk(request, chunk, from, len, offset);
+    if (request->state != REQUEST_BODY) {
+        drain_body(request, chunk, len);
         return;
     }
-    CHECK(request->state == REQUEST_DRAINING);
-    exchange_give_chunk(exchange, chunk);
-    request->drain_bytes += len;
-    if (request->drain_bytes > DRAIN_BYTES_MAX) {
-        exchange_abort(exchange);
-        finish(request, &fine);
-    }
+    transfer = transfer_of(request);
+    worker_count(&request->worker->counts.bytes, len);
+    transfer->body.received_bytes += len;
+    body_show_more(transfer, len);
+    note_pace(request, len);
+    take_body(request, chunk, span_make(chunk->data + from, len), request->base_bytes + offset);
+}
+
+void request_cut(struct request *request, uint64_t to)
+{
+    request->leg->range.to = to;
+    if (request->state == REQUEST_BODY)
+        request->exchange.wanted_bytes = to - request->base_bytes;
+}
+
+bool request_take_all(struct request *request)
+{
+    if (!request->whole || request->state != REQUEST_BODY)
+        return false;
+    request->leg->range.to = transfer_of(request)->body.total;
+    request->exchange.wanted_bytes = UINT64_MAX;
+    return true;
+}
+
+static void start_body(struct request *request)
+{
+    const struct sink *sink = sink_of(request);
+    const struct extent *range = &request->leg->range;
+    struct exchange *exchange = &request->exchange;
+
+    request->state = REQUEST_BODY;
+    exchange->lent_max = sink->writes_max;
+    exchange->chunk_bytes_max = sink->chunk_bytes_max;
+    exchange->aligned = sink->aligned;
+    exchange->base_bytes = request->base_bytes;
+    if (range->to != UINT64_MAX)
+        exchange->wanted_bytes = range->to - request->base_bytes;
+    start_pace(request);
+    exchange_read_body(exchange);
 }
 
 /* --- the head -------------------------------------------------------------------------------- */
@@ -148,28 +344,53 @@ static void drain(struct request *request)
     exchange_read_body(&request->exchange);
 }
 
-static void exchange_head(struct exchange *exchange)
+static void opened(struct request *request)
 {
-    struct request *request = CONTAINER_OF(exchange, struct request, exchange);
-    struct haul_download *transfer = request->transfer;
-    enum transfer_verdict verdict;
-    struct sink_version version;
+    body_opened(request->leg);
+    start_body(request);
+}
 
-    verdict = transfer_judge(transfer, request->response);
-    if (verdict == TRANSFER_DROP) {
-        drain(request);
+static void open_sink(struct request *request, enum transfer_verdict verdict)
+{
+    struct haul_download *transfer = transfer_of(request);
+    struct body *body = &transfer->body;
+    struct sink_version version = {.validator = text_span(&body->validator),
+                                   .total = body->total,
+                                   .decided = body_needs_checksum(transfer)};
+
+    if (verdict == TRANSFER_RESUME && body->open) {
+        opened(request);
         return;
     }
     request->state = REQUEST_OPENING;
     request->step = true;
-    exchange->eager = transfer->kind == HAUL_SINK_FD; /* somebody reads along */
-    if (verdict == TRANSFER_FETCH)
-        transfer->stored_bytes = 0;
-    request->base_bytes = transfer->stored_bytes;
-    transfer_show(transfer, transfer->stored_bytes);
-    version = (struct sink_version){.validator = text_span(&transfer->validator),
-                                    .total = transfer->total};
     transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME, &version);
+}
+
+static void exchange_head(struct exchange *exchange)
+{
+    struct request *request = CONTAINER_OF(exchange, struct request, exchange);
+    struct haul_download *transfer = transfer_of(request);
+    struct leg *leg = request->leg;
+    enum transfer_verdict verdict = transfer_judge(leg, request->response);
+
+    if (verdict == TRANSFER_DROP) {
+        drain(request);
+        return;
+    }
+    exchange->eager = transfer->kind == HAUL_SINK_FD; /* somebody reads along */
+    request->whole = verdict == TRANSFER_FETCH;
+    request->base_bytes = request->asked.from;
+    if (request->whole) {
+        request->base_bytes = 0;
+        request->compare_bytes = 0;
+        leg->range = (struct extent){.from = 0, .to = UINT64_MAX};
+        extents_clear(&transfer->body.earlier);
+    }
+    if (transfer->body.leader == leg)
+        open_sink(request, verdict);
+    else
+        start_body(request);
 }
 
 static void exchange_ended(struct exchange *exchange, struct connection *connection, bool reusable,
@@ -183,36 +404,29 @@ static const struct exchange_user exchange_user = {
 
 /* --- connection and request ------------------------------------------------------------------ */
 
-static bool wants_range(const struct request *request)
-{
-    const struct haul_download *transfer = request->transfer;
-
-    /* Without a validator the bytes of two versions could be mixed; only the user, who asked for
-     * it, can know better (`proceed`). */
-    return transfer->stored_bytes > 0 && (transfer->validator.len > 0 || transfer->sink->foreign);
-}
-
 static void write_head(struct request *request)
 {
-    struct haul_download *transfer = request->transfer;
+    const struct leg *leg = request->leg;
+    const struct haul_download *transfer = leg->transfer;
     const struct haul_options *options = request->worker->options;
-    bool same_origin = span_equal(url_origin(&transfer->url), span_of(transfer->asked_origin));
+    const struct body *body = &transfer->body;
+    bool same_origin = span_equal(url_origin(&leg->url), span_of(transfer->asked_origin));
     const char *const *sets[] = {options->headers, (const char *const *)transfer->headers};
     size_t counts[] = {options->header_count, transfer->header_count};
     struct request_head head = {
         .method = transfer->kind == HAUL_SINK_NONE ? "HEAD" : "GET",
-        .url = &transfer->url,
+        .url = &leg->url,
         .user_agent = span_of(transfer->user_agent ? transfer->user_agent : options->user_agent),
         .header_sets = sets,
         .header_counts = counts,
         .set_count = same_origin ? COUNT_OF(sets) : 0,
+        .ranged = request->ranged,
+        .range_from = request->asked.from,
+        .range_to = request->asked.to,
     };
 
-    request->ranged = wants_range(request);
-    if (request->ranged) {
-        head.range_from = transfer->stored_bytes;
-        head.if_range = text_span(&transfer->validator);
-    }
+    if (request->ranged && leg->source == body->validator_source)
+        head.if_range = text_span(&body->validator);
     text_clear(&request->head);
     request_write(&head, &request->head);
 }
@@ -230,11 +444,11 @@ static void send_request(struct request *request, struct connection *connection)
     }
     request->state = REQUEST_HEAD;
     request->reused = connection->exchanges > 0;
-    request->transfer->connection_made = !request->reused;
+    request->leg->connection_made = !request->reused;
     worker_count(&request->worker->counts.requests, 1);
-    request->exchange.parks = request->transfer->sink->open_waits;
+    request->exchange.parks = sink_of(request)->open_waits;
     exchange_start(&request->exchange, connection, text_span(&request->head),
-                   request->transfer->kind == HAUL_SINK_NONE);
+                   transfer_of(request)->kind == HAUL_SINK_NONE);
 }
 
 static void connected(struct connect *connect, struct connection *connection,
@@ -254,12 +468,12 @@ static void get_connection(struct request *request)
     struct connection *connection = NULL;
 
     if (!request->fresh)
-        connection = connector_take(connector, &request->transfer->url);
+        connection = connector_take(connector, &request->leg->url);
     request->state = REQUEST_CONNECTING;
     if (connection)
         send_request(request, connection);
     else
-        connect_start(connector, &request->connect, &request->transfer->url);
+        connect_start(connector, &request->connect, &request->leg->url);
 }
 
 /* The server has closed an idle connection as we took it, or had sent more on it than belonged to
@@ -275,7 +489,7 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
 {
     struct request *request = CONTAINER_OF(exchange, struct request, exchange);
 
-    request->transfer->connection_kept = reusable;
+    request->leg->connection_kept = reusable;
     if (reusable)
         connector_give(request->worker->connector, connection);
     else
@@ -290,22 +504,69 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
     finish(request, error);
 }
 
-/* What an earlier run has left, if its description can be trusted as far as to ask with it. */
-static void take_up(struct haul_download *transfer)
-{
-    struct span validator = text_span(&transfer->sink->validator);
+/* --- what to ask for ------------------------------------------------------------------------- */
 
-    transfer->prepared = true;
-    transfer->stored_bytes = 0;
-    text_clear(&transfer->validator);
-    if (!request_check_value(validator))
+static void compare_read(struct sink_read *read, const struct haul_error *error)
+{
+    struct request *request = CONTAINER_OF(read, struct request, read);
+
+    request->step = false;
+    if (request->state == REQUEST_SETTLING)
+        settle(request);
+    else if (error->status != HAUL_OK)
+        fail_all(request, error);
+    else
+        get_connection(request);
+}
+
+/* Asks for the leg's range, and for what is to be compared before it. */
+static void ask(struct request *request, bool ranged)
+{
+    struct haul_download *transfer = transfer_of(request);
+    const struct extent *range = &request->leg->range;
+    struct haul_error error;
+
+    request->ranged = ranged;
+    request->asked = *range;
+    if (range->to >= transfer->body.total)
+        request->asked.to = UINT64_MAX;
+    request->compare_bytes = ranged ? body_compare_bytes(transfer, range->from) : 0;
+    if (request->compare_bytes == 0) {
+        get_connection(request);
         return;
-    transfer->stored_bytes = extents_prefix(&transfer->sink->stored);
-    /* What a later try finds may be its own. */
-    if (transfer->tries == 1 || transfer->resumed_bytes > transfer->stored_bytes)
-        transfer->resumed_bytes = transfer->stored_bytes;
-    transfer->total = transfer->sink->have_total;
-    text_add(&transfer->validator, validator);
+    }
+    request->compare = alloc_zeroed(request->compare_bytes);
+    if (!request->compare) {
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        finish(request, &error);
+        return;
+    }
+    request->asked.from -= request->compare_bytes;
+    request->state = REQUEST_READING;
+    request->step = true;
+    request->read.data = request->compare;
+    request->read.len = request->compare_bytes;
+    request->read.offset = request->asked.from;
+    sink_read(transfer->sink, &request->read);
+}
+
+/* The leader asks for the first of what is missing, or for all. */
+static void lead(struct request *request)
+{
+    struct leg *leg = request->leg;
+    struct haul_download *transfer = leg->transfer;
+    struct extent hole;
+
+    if (!transfer->body.prepared)
+        body_take_up(transfer);
+    if (!body_may_resume(transfer, leg->source)) {
+        ask(request, false);
+    } else if (extents_hole(&transfer->sink->stored, 0, transfer->body.total, &hole)) {
+        leg->range = hole;
+        ask(request, true);
+    } else {
+        finish(request, &fine); /* it was all there, and only the name was missing */
+    }
 }
 
 static void sink_stepped(void *context, const struct haul_error *error)
@@ -316,21 +577,12 @@ static void sink_stepped(void *context, const struct haul_error *error)
     if (request->state == REQUEST_SETTLING) {
         settle(request);
     } else if (error->status != HAUL_OK) {
-        request_abort(request, error);
+        fail_all(request, error);
     } else if (request->state == REQUEST_PREPARING) {
-        struct haul_download *transfer = request->transfer;
-
-        if (!transfer->prepared)
-            take_up(transfer);
-        get_connection(request);
+        lead(request);
     } else {
         CHECK(request->state == REQUEST_OPENING);
-        request->state = REQUEST_BODY;
-        request->exchange.lent_max = request->transfer->sink->writes_max;
-        request->exchange.chunk_bytes_max = request->transfer->sink->chunk_bytes_max;
-        request->exchange.aligned = request->transfer->sink->aligned;
-        request->exchange.base_bytes = request->base_bytes;
-        exchange_read_body(&request->exchange);
+        opened(request);
     }
 }
 
@@ -357,6 +609,8 @@ struct request *request_take(struct worker *worker)
         request->writes[i].request = request;
         request->writes[i].write.done = write_done;
     }
+    request->read.done = compare_read;
+    timer_init(&request->pace_timer, pace_due);
     connect_init(&request->connect, connected);
     exchange_init(&request->exchange, &exchange_user, worker->ring, worker->buffers,
                   request->response, worker->options->timeout_ms * (uint64_t)NS_PER_MS);
@@ -373,14 +627,23 @@ void request_destroy(struct request *request)
     free(request);
 }
 
-void request_start(struct request *request, struct haul_download *transfer)
+void request_start(struct request *request, struct leg *leg)
 {
+    struct sink *sink = leg->transfer->sink;
+
     CHECK(request->state == REQUEST_IDLE);
-    request->state = REQUEST_PREPARING;
-    request->transfer = transfer;
+    request->leg = leg;
     request->fresh = false;
+    request->whole = false;
+    request->ending = false;
+    request->base_bytes = 0;
     request->error = fine;
+    if (leg->transfer->body.leader != leg) {
+        ask(request, true);
+        return;
+    }
+    request->state = REQUEST_PREPARING;
     request->step = true;
-    sink_set_user(transfer->sink, sink_stepped, request);
-    transfer->sink->operations->prepare(transfer->sink);
+    sink_set_user(sink, sink_stepped, request);
+    sink->operations->prepare(sink);
 }

@@ -12,48 +12,66 @@
 enum request_state {
     REQUEST_IDLE,
     REQUEST_PREPARING,  /* a step of the sink is under way */
+    REQUEST_READING,    /* what is to be compared is being read back */
     REQUEST_CONNECTING, /* connect */
     REQUEST_HEAD,       /* exchange */
     REQUEST_OPENING,    /* exchange waits; a step of the sink is under way */
     REQUEST_BODY,       /* exchange */
     REQUEST_DRAINING,   /* exchange; the body is read to keep the connection, and thrown away */
-    REQUEST_SETTLING    /* the network's part is over, error is final; writes or a step of the sink
-                           may be under way */
+    REQUEST_SETTLING    /* the network's part is over, error is final; writes, a read or a step of
+                           the sink may be under way */
 };
 
 struct request_write {
     struct sink_write write;
     struct request *request;
-    struct chunk *chunk;
-    bool over; /* but one before it is not */
+    struct chunk *chunk; /* NULL: the place is free */
 };
 
 struct request {
     struct list node; /* of the idle ones */
     enum request_state state;
     struct worker *worker;
-    struct haul_download *transfer;
+    struct leg *leg;
     struct connect connect;
     struct exchange exchange;
     struct response *response;
     struct text head;
-    struct request_write writes[EXCHANGE_CHUNKS_MAX]; /* a queue, in the order of the body */
-    unsigned first_write;
-    unsigned writing;     /* of them */
-    bool step;            /* a step of the sink is under way */
-    bool fresh;           /* an idle connection has failed us: take a new one */
-    bool reused;          /* the connection has carried others before */
-    bool ranged;          /* the request asks for the rest only */
-    uint64_t base_bytes;  /* where the body begins in the file */
-    uint64_t drain_bytes; /* thrown away so far */
+    struct request_write writes[EXCHANGE_CHUNKS_MAX];
+    unsigned writing;      /* of them */
+    bool step;             /* a step or read of the sink is under way */
+    bool fresh;            /* an idle connection has failed us: take a new one */
+    bool reused;           /* the connection has carried others before */
+    bool ending;           /* being aborted: what still comes is stored, but decides nothing */
+    bool ranged;           /* the request asks for a part only... */
+    struct extent asked;   /* ...which is this; to UINT64_MAX: up to the end */
+    bool whole;            /* the response is the whole body, whatever leg->range says */
+    uint64_t base_bytes;   /* where the response's body begins in the file */
+    size_t compare_bytes;  /* so many at its beginning are there already, and must be the same */
+    char *compare;         /* they; NULL: there are none */
+    struct sink_read read; /* of them */
+    uint64_t drain_bytes;  /* thrown away so far */
+    struct timer pace_timer;
+    uint64_t pace_ns;    /* since when... */
+    uint64_t pace_bytes; /* ...these have come */
+    uint64_t slow_bytes; /* the same since pace_timer was started */
     struct haul_error error;
 };
 
 /* NULL: out of memory. */
 struct request *request_take(struct worker *worker);
 void request_destroy(struct request *request); /* an idle one, not in the list */
-void request_start(struct request *request, struct haul_download *transfer);
-/* Ends as soon as what is under way lets it, with worker_request_ended(). */
+void request_start(struct request *request, struct leg *leg);
+/* Ends as soon as what is under way lets it, with body_leg_over(). */
 void request_abort(struct request *request, const struct haul_error *error);
+
+/* Up to where its leg's range has been received. */
+uint64_t request_position(const struct request *request);
+/* Bytes per second, over the last moments; 0: not known yet. */
+uint64_t request_speed(const struct request *request);
+/* Somebody else fetches what is behind `to`. */
+void request_cut(struct request *request, uint64_t to);
+/* False: its response is not the whole body. Else its leg goes on to the end of it. */
+bool request_take_all(struct request *request);
 
 #endif

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- *     WAITING --grant--> ACTIVE --stored whole----------------> ENDING (publish) --> ENDED
- *        ^                 |-----redirect, retry: WAITING          ^
- *        |                 \-----failed for good--> ENDING (abandon)
- *        \--cancel--> ENDING (abandon), or ENDED if it has no sink yet
- *
- * The grant is given back when the request is over, so that another may start while this one's
- * file gets its name.
+ *     RUNNING --stored whole------> ENDING (publish) --> ENDED
+ *        \------failed for good--> ENDING (abandon) ------^
+ *         \-----cancelled, and no sink yet ---------------/
  */
 #include "engine/transfer.h"
 
@@ -14,12 +10,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/placement.h"
+#include "engine/leg.h"
 #include "http/request.h"
-#include "polite/backoff.h"
 #include "sink/file_name.h"
-
-static const struct haul_error fine = {.status = HAUL_OK};
 
 /* --- the end --------------------------------------------------------------------------------- */
 
@@ -28,11 +21,14 @@ static void transfer_free(struct ref *ref)
     struct haul_download *transfer = CONTAINER_OF(ref, struct haul_download, ref);
 
     CHECK(!list_is_linked(&transfer->node) && !list_is_linked(&transfer->active_node));
-    CHECK(!transfer->request && !transfer->sink);
+    CHECK(!transfer->sink);
     transfer->engine->transfer_count--;
-    url_free(&transfer->url);
-    url_free(&transfer->next_url);
-    text_free(&transfer->validator);
+    leg_free(&transfer->lead);
+    for (unsigned i = 1; i < transfer->leg_count; i++)
+        leg_free(&transfer->others[i - 1]);
+    free(transfer->others);
+    body_free(&transfer->body);
+    sources_free(&transfer->sources);
     text_free(&transfer->name);
     text_free(&transfer->path);
     free(transfer->asked_url);
@@ -84,8 +80,7 @@ void transfer_closed(struct message *message)
     transfer_end(CONTAINER_OF(message, struct haul_download, message));
 }
 
-/* Decides over what the sink has: it is published if whole, and else kept if it can be resumed. */
-static void close_sink(struct haul_download *transfer)
+void transfer_close(struct haul_download *transfer)
 {
     transfer->state = TRANSFER_ENDING;
     if (transfer->sink)
@@ -94,117 +89,8 @@ static void close_sink(struct haul_download *transfer)
         transfer_end(transfer);
 }
 
-static void fail(struct haul_download *transfer, const struct haul_error *error)
-{
-    transfer->error = *error;
-    close_sink(transfer);
-}
-
-static void fail_without_memory(struct haul_download *transfer)
-{
-    struct haul_error error;
-
-    error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-    fail(transfer, &error);
-}
-
-/* --- grants ---------------------------------------------------------------------------------- */
-
-static uint64_t fresh_random(struct haul_download *transfer)
-{
-    return ring_random(transfer->engine->ring);
-}
-
-static void queue(struct haul_download *transfer, uint64_t not_before_ns, bool first)
-{
-    transfer->state = TRANSFER_WAITING;
-    if (!limiter_add(transfer->engine->limiter, &transfer->item, url_origin(&transfer->url),
-                     not_before_ns, first))
-        fail_without_memory(transfer);
-}
-
-static enum limiter_outcome outcome_of(const struct haul_download *transfer)
-{
-    enum haul_status status = transfer->error.status;
-
-    if (status != HAUL_OK && status_retry(status) == STATUS_RETRY_BUSY)
-        return LIMITER_BUSY;
-    return transfer->http_status != 0 ? LIMITER_GOOD : LIMITER_BAD;
-}
-
-static void retry(struct haul_download *transfer)
-{
-    struct haul_engine *engine = transfer->engine;
-    uint64_t now = ring_now_ns(engine->ring);
-    uint64_t wait =
-        backoff_ns(engine->options.public.retry_wait_ms * (uint64_t)NS_PER_MS, transfer->tries,
-                   RETRY_WAIT_MAX_S * (uint64_t)NS_PER_S, fresh_random(transfer));
-    struct url url;
-
-    /* A busy host is paused as a whole, by the limiter. */
-    if (status_retry(transfer->error.status) == STATUS_RETRY_BUSY)
-        wait = 0;
-    engine->stats.retries++;
-    /* Where a redirect led may be good for a short time only: it is asked for anew. */
-    if (transfer->redirects > 0 && url_parse(&url, span_of(transfer->asked_url), NULL)) {
-        url_free(&transfer->url);
-        transfer->url = url;
-        transfer->redirects = 0;
-    }
-    log_write(&engine->log, HAUL_LOG_NOTICE, "%s: %s; try %u follows", transfer->shown_url,
-              transfer->error.text, transfer->tries + 1);
-    queue(transfer, now + wait, true);
-}
-
-static bool may_retry(const struct haul_download *transfer)
-{
-    unsigned tries_max = transfer->engine->options.public.tries_max;
-
-    return !transfer->hopeless && status_retry(transfer->error.status) != STATUS_RETRY_NEVER &&
-           (tries_max == 0 || transfer->tries < tries_max);
-}
-
-static void redirect(struct haul_download *transfer)
-{
-    url_free(&transfer->url);
-    transfer->url = transfer->next_url;
-    transfer->next_url = (struct url){0};
-    transfer->tries--; /* judge() has counted it as a redirect */
-    queue(transfer, 0, true);
-}
-
-static void give_back_grant(struct haul_download *transfer)
-{
-    struct haul_engine *engine = transfer->engine;
-
-    list_remove(&transfer->active_node);
-    if (engine->placement)
-        placement_end(engine->placement, transfer->worker->number, transfer->origin,
-                      transfer->connection_expected && transfer->connection_made,
-                      transfer->connection_kept);
-    limiter_finish(engine->limiter, &transfer->item, ring_now_ns(engine->ring),
-                   outcome_of(transfer), transfer->retry_after_ns, fresh_random(transfer));
-}
-
-void transfer_request_ended(struct message *message)
-{
-    struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, message);
-
-    give_back_grant(transfer);
-    if (transfer->cancelled) {
-        error_set(&transfer->error, HAUL_UNFINISHED, 0, "stopped");
-        close_sink(transfer);
-    } else if (transfer->error.status != HAUL_OK && may_retry(transfer)) {
-        retry(transfer);
-    } else if (transfer->error.status == HAUL_OK && transfer->next_url.text) {
-        redirect(transfer);
-    } else {
-        close_sink(transfer);
-    }
-}
-
 /* For the transfer's worker, which alone will use it. */
-static struct sink *create_sink(struct haul_download *transfer)
+struct sink *transfer_make_sink(const struct haul_download *transfer)
 {
     const struct worker *worker = transfer->worker;
     const struct haul_options *options = worker->options;
@@ -224,10 +110,10 @@ static struct sink *create_sink(struct haul_download *transfer)
         if (sink && transfer->out)
             text_add(&sink->name, span_of(transfer->out));
         else if (sink)
-            url_file_name(&transfer->url, &sink->name);
+            url_file_name(&transfer->lead.url, &sink->name);
         return sink;
     }
-    url_file_name(&transfer->url, &name);
+    url_file_name(&transfer->lead.url, &name);
     if (!name.failed)
         sink = sink_file_create(
             worker->directories,
@@ -244,83 +130,20 @@ static struct sink *create_sink(struct haul_download *transfer)
     return sink;
 }
 
-/* A host is to see no more connections than if there were one worker: where a new one is about to
- * be made, an idle one of another worker goes. */
-static void make_room(struct haul_download *transfer)
-{
-    struct haul_engine *engine = transfer->engine;
-    unsigned number = placement_spare(engine->placement, transfer->origin);
-
-    if (number < engine->worker_count)
-        worker_close_idle(engine->workers[number], url_origin(&transfer->url));
-}
-
-static void choose_worker(struct haul_download *transfer)
-{
-    struct haul_engine *engine = transfer->engine;
-    unsigned number = 0;
-
-    if (transfer->sink)
-        number = transfer->worker->number;
-    if (engine->placement) {
-        transfer->origin = span_hash(url_origin(&transfer->url), 0);
-        if (!transfer->sink)
-            number = placement_choose(engine->placement, transfer->origin);
-        transfer->connection_expected =
-            placement_begin(engine->placement, number, transfer->origin);
-        if (!transfer->connection_expected)
-            make_room(transfer);
-    }
-    transfer->worker = engine->workers[number];
-}
-
-void transfer_start(struct haul_download *transfer)
-{
-    struct haul_engine *engine = transfer->engine;
-
-    transfer->state = TRANSFER_ACTIVE;
-    list_push_back(&engine->active, &transfer->active_node);
-    if (transfer->started_ns == 0)
-        transfer->started_ns = ring_now_ns(engine->ring);
-    transfer->tries++;
-    transfer->http_status = 0;
-    transfer->retry_after_ns = 0;
-    transfer->error = fine;
-    url_free(&transfer->next_url); /* of a redirect whose try came to nothing */
-    transfer->connection_made = false;
-    transfer->connection_kept = false;
-    choose_worker(transfer);
-    if (!transfer->sink)
-        transfer->sink = create_sink(transfer);
-    if (transfer->sink) {
-        worker_begin(transfer->worker, transfer);
-    } else {
-        error_set(&transfer->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-        transfer_request_ended(&transfer->message);
-    }
-}
-
 void transfer_cancel(struct haul_download *transfer)
 {
-    if (transfer->cancelled)
+    if (transfer->cancelled || transfer->state != TRANSFER_RUNNING)
         return;
-    switch (transfer->state) {
-    case TRANSFER_WAITING:
-        /* Its end is told from the loop, as every end is. */
-        transfer->cancelled = true;
-        limiter_remove(transfer->engine->limiter, &transfer->item);
-        transfer->state = TRANSFER_ENDING;
-        error_set(&transfer->error, HAUL_UNFINISHED, 0, "stopped");
-        list_push_back(&transfer->engine->cancelled, &transfer->active_node);
-        break;
-    case TRANSFER_ACTIVE:
-        transfer->cancelled = true;
-        worker_cancel(transfer->worker, transfer);
-        break;
-    case TRANSFER_ENDING:
-    case TRANSFER_ENDED:
-        break;
+    transfer->cancelled = true;
+    legs_call_off(transfer);
+    if (transfer->active_legs > 0) {
+        legs_cancel(transfer);
+        return;
     }
+    /* Its end is told from the loop, as every end is. */
+    transfer->state = TRANSFER_ENDING;
+    error_set(&transfer->error, HAUL_UNFINISHED, 0, "stopped");
+    list_push_back(&transfer->engine->cancelled, &transfer->active_node);
 }
 
 void transfer_end_cancelled(struct haul_engine *engine)
@@ -328,7 +151,7 @@ void transfer_end_cancelled(struct haul_engine *engine)
     struct list *node;
 
     while ((node = list_pop_front(&engine->cancelled)))
-        close_sink(LIST_ITEM(node, struct haul_download, active_node));
+        transfer_close(LIST_ITEM(node, struct haul_download, active_node));
 }
 
 /* --- begin ----------------------------------------------------------------------------------- */
@@ -410,11 +233,12 @@ static struct haul_download *allocate(struct haul_engine *engine)
         return NULL;
     ref_init(&transfer->ref, transfer_free);
     transfer->engine = engine;
-    transfer->total = UINT64_MAX;
-    transfer_show(transfer, 0);
     list_init(&transfer->node);
     list_init(&transfer->active_node);
-    limiter_item_init(&transfer->item);
+    leg_init(&transfer->lead, transfer);
+    transfer->leg_count = 1;
+    body_init(&transfer->body);
+    body_show(transfer);
     engine->transfer_count++;
     return transfer;
 }
@@ -436,14 +260,16 @@ struct haul_download *transfer_create(struct haul_engine *engine,
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return NULL;
     }
-    if (!url_parse(&transfer->url, span_of(request->url), error)) {
+    if (!url_parse(&transfer->lead.url, span_of(request->url), error) ||
+        !sources_init(&transfer->sources, request->url, request->mirrors, request->mirror_count,
+                      error)) {
         ref_drop(&transfer->ref);
         return NULL;
     }
-    origin = url_origin(&transfer->url);
+    origin = url_origin(&transfer->lead.url);
     transfer->asked_origin = alloc_copy(origin.data, origin.len);
     if (!transfer->asked_origin || !copy_request(transfer, request) ||
-        !limiter_add(engine->limiter, &transfer->item, origin, 0, false)) {
+        !leg_enter(&transfer->lead)) {
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         ref_drop(&transfer->ref);
         return NULL;

@@ -2,9 +2,9 @@
 /*
  *     the engine's thread                         the worker's thread
  *
- *     worker_begin() ------- order ------> request_start()
+ *     worker_begin() ------- order ------> body_begin()
  *                                             ...
- *     transfer_request_ended() <-- result --- worker_request_ended()
+ *     leg_ended() <----------- result ------- worker_leg_ended()
  *
  *     worker_close() ------- order ------> publish or abandon, let go of the sink
  *     transfer_closed() <------- result ---   ...
@@ -21,110 +21,41 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/leg.h"
 #include "engine/request.h"
 #include "engine/transfer.h"
 #include "ring/thread.h"
 
-static struct haul_download *transfer_of(struct message *message)
-{
-    return CONTAINER_OF(message, struct haul_download, message);
-}
-
-static void send_result(struct worker *worker, struct haul_download *transfer,
-                        void (*arrived)(struct message *message))
-{
-    outbox_send(&worker->results, &transfer->message, arrived);
-}
-
-static void abandon(struct haul_download *transfer,
-                    void (*done)(void *context, const struct haul_error *error))
-{
-    sink_set_user(transfer->sink, done, transfer);
-    transfer->sink->operations->abandon(transfer->sink, true);
-}
-
-/* --- a request ------------------------------------------------------------------------------- */
-
-/* However the body was framed: a file is whole only with as many bytes as the server said. */
-static void check_whole(struct haul_download *transfer)
-{
-    if (transfer->error.status != HAUL_OK || transfer->next_url.text ||
-        transfer->kind == HAUL_SINK_NONE || transfer->total == UINT64_MAX ||
-        transfer->stored_bytes == transfer->total)
-        return;
-    error_set(&transfer->error, HAUL_SHORT_BODY, 0, "%llu of %llu bytes have come",
-              (unsigned long long)transfer->stored_bytes, (unsigned long long)transfer->total);
-}
-
-static void rested(void *context, const struct haul_error *error)
-{
-    struct haul_download *transfer = context;
-
-    (void)error;
-    send_result(transfer->worker, transfer, transfer_request_ended);
-}
-
-/* Nobody knows when the next try will be. A file that stays open until then spares the syncing; but
- * where descriptors are short, those with a grant would wait for those who wait for one. */
-static bool must_rest(const struct haul_download *transfer)
-{
-    struct sink *sink = transfer->sink;
-
-    return (transfer->error.status != HAUL_OK || transfer->next_url.text) &&
-           sink->operations->scarce && sink->operations->scarce(sink);
-}
-
-void worker_request_ended(struct worker *worker, struct haul_download *transfer,
-                          const struct haul_error *error)
-{
-    transfer->request = NULL;
-    /* What the response's head has told outweighs how the connection ended after it. */
-    if (error->status == HAUL_OK)
-        check_whole(transfer);
-    else if (transfer->error.status == HAUL_OK)
-        transfer->error = *error;
-    if (!must_rest(transfer)) {
-        send_result(worker, transfer, transfer_request_ended);
-        return;
-    }
-    transfer->prepared = false;
-    abandon(transfer, rested);
-}
+/* --- requests -------------------------------------------------------------------------------- */
 
 static void begin_arrived(struct message *message)
 {
-    struct haul_download *transfer = transfer_of(message);
-    struct request *request = request_take(transfer->worker);
-    struct haul_error error;
-
-    if (request) {
-        transfer->request = request;
-        request_start(request, transfer);
-    } else {
-        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-        worker_request_ended(transfer->worker, transfer, &error);
-    }
+    body_begin(CONTAINER_OF(message, struct leg, message));
 }
 
 static void cancel_arrived(struct message *message)
 {
-    struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, cancel_message);
-    struct haul_error error;
-
-    if (!transfer->request)
-        return;
-    error_set(&error, HAUL_UNFINISHED, 0, "stopped");
-    request_abort(transfer->request, &error);
+    body_cancel(CONTAINER_OF(message, struct leg, cancel_message));
 }
 
-void worker_begin(struct worker *worker, struct haul_download *transfer)
+void worker_begin(struct worker *worker, struct leg *leg)
 {
-    outbox_send(&worker->orders, &transfer->message, begin_arrived);
+    outbox_send(&worker->orders, &leg->message, begin_arrived);
 }
 
-void worker_cancel(struct worker *worker, struct haul_download *transfer)
+void worker_cancel(struct worker *worker, struct leg *leg)
 {
-    outbox_send(&worker->orders, &transfer->cancel_message, cancel_arrived);
+    outbox_send(&worker->orders, &leg->cancel_message, cancel_arrived);
+}
+
+void worker_leg_ended(struct worker *worker, struct leg *leg)
+{
+    outbox_send(&worker->results, &leg->message, leg_ended);
+}
+
+void worker_want_legs(struct worker *worker, struct haul_download *transfer)
+{
+    outbox_send(&worker->results, &transfer->body.wanted, legs_wanted);
 }
 
 /* --- connections that another worker has use for --------------------------------------------- */
@@ -171,7 +102,7 @@ static void sink_over(struct haul_download *transfer)
     sink->path = (struct text){0};
     transfer->sink = NULL;
     sink_release(sink);
-    send_result(transfer->worker, transfer, transfer_closed);
+    outbox_send(&transfer->worker->results, &transfer->message, transfer_closed);
 }
 
 static void abandoned(void *context, const struct haul_error *error)
@@ -180,13 +111,19 @@ static void abandoned(void *context, const struct haul_error *error)
     sink_over(context);
 }
 
+static void abandon(struct haul_download *transfer)
+{
+    sink_set_user(transfer->sink, abandoned, transfer);
+    transfer->sink->operations->abandon(transfer->sink, true);
+}
+
 static void published(void *context, const struct haul_error *error)
 {
     struct haul_download *transfer = context;
 
     if (error->status != HAUL_OK) {
         transfer->error = *error;
-        abandon(transfer, abandoned);
+        abandon(transfer);
         return;
     }
     if (transfer->kind == HAUL_SINK_MEMORY)
@@ -196,13 +133,14 @@ static void published(void *context, const struct haul_error *error)
 
 static void close_arrived(struct message *message)
 {
-    struct haul_download *transfer = transfer_of(message);
+    struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, message);
 
+    transfer->stored_bytes = extents_bytes(&transfer->sink->stored);
     if (transfer->error.status == HAUL_OK) {
         sink_set_user(transfer->sink, published, transfer);
         transfer->sink->operations->publish(transfer->sink);
     } else {
-        abandon(transfer, abandoned);
+        abandon(transfer);
     }
 }
 
@@ -314,7 +252,7 @@ static bool create_parts(struct worker *worker, const struct worker_setup *setup
     const struct haul_options *options = setup->options;
     struct connector_options connector = {
         .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
-        .connections_max = (options->downloads_max + setup->count - 1) / setup->count,
+        .connections_max = (setup->requests_max + setup->count - 1) / setup->count,
         .sockets = setup->sockets,
         .trust = {.ca_certificate = options->ca_certificate, .check = options->check_certificate},
     };

@@ -4,8 +4,9 @@
  * so does everything below it: connections, buffers, sinks, directories. That is either the
  * engine's thread, on the engine's ring, or a thread of its own.
  *
- * It gets a transfer by worker_begin() or worker_close() and has it for itself until it sends it
- * back, to transfer_request_ended() or transfer_closed(); only worker_cancel() may come in between.
+ * It gets a transfer leg by leg, by worker_begin(), and has its body until it has sent all of them
+ * back, to leg_ended(); only worker_cancel() may come in between. And it gets it once more by
+ * worker_close(), until transfer_closed().
  */
 #ifndef ENGINE_WORKER_H
 #define ENGINE_WORKER_H
@@ -23,6 +24,7 @@
 #include "sink/directory.h"
 
 struct haul_download;
+struct leg;
 
 enum worker_state {
     WORKER_DRIVEN,  /* works in the engine's thread; ring is the engine's */
@@ -65,6 +67,7 @@ struct worker_setup {
     const struct log *log;
     struct names *names;
     struct socket_budget *sockets;
+    size_t requests_max;     /* at once, of all workers */
     size_t sink_descriptors; /* files and directories that may be open, of all workers */
     struct ring *ring;       /* the engine's, to work in its thread; NULL: a thread of its own */
     struct inbox *results;   /* where a thread's results go to */
@@ -85,12 +88,12 @@ struct worker *worker_create(const struct worker_setup *setup, struct haul_error
 /* It has no transfer any more. Waits for the kernel, and for the thread. NULL is allowed. */
 void worker_destroy(struct worker *worker);
 /* Starts a request; the transfer's sink is there, made for this worker. */
-void worker_begin(struct worker *worker, struct haul_download *transfer);
+void worker_begin(struct worker *worker, struct leg *leg);
+/* Ends the leg's request early, unless that is over already. After it comes worker_close(), and no
+ * other order for this leg. */
+void worker_cancel(struct worker *worker, struct leg *leg);
 /* Publishes the sink where transfer->error is OK, else abandons it. */
 void worker_close(struct worker *worker, struct haul_download *transfer);
-/* Ends the transfer's request early, unless that is over already. After it comes worker_close(),
- * and no other order for this transfer. */
-void worker_cancel(struct worker *worker, struct haul_download *transfer);
 /* Closes an idle connection to the origin, if there is one. */
 void worker_close_idle(struct worker *worker, struct span origin);
 /* Orders may wait until then. */
@@ -102,8 +105,9 @@ void worker_refresh(struct worker *worker);
 
 /* --- the worker's thread --------------------------------------------------------------------- */
 
-/* From the request that worker_begin() has started. */
-void worker_request_ended(struct worker *worker, struct haul_download *transfer,
-                          const struct haul_error *error);
+/* What worker_begin() has started is over. */
+void worker_leg_ended(struct worker *worker, struct leg *leg);
+/* transfer->body.wanted goes to the engine. */
+void worker_want_legs(struct worker *worker, struct haul_download *transfer);
 
 #endif

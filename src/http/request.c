@@ -174,6 +174,16 @@ static void add_authorization(struct text *out, const struct request_head *head)
     text_free(&basic);
 }
 
+static void add_range(struct text *out, const struct request_head *head)
+{
+    text_printf(out, "Range: bytes=%llu-", (unsigned long long)head->range_from);
+    if (head->range_to != UINT64_MAX)
+        text_printf(out, "%llu", (unsigned long long)head->range_to - 1);
+    text_add(out, SPAN("\r\n"));
+    if (head->if_range.len > 0)
+        add_field(out, SPAN("If-Range"), head->if_range);
+}
+
 void request_write(const struct request_head *head, struct text *out)
 {
     text_add(out, span_of(head->method));
@@ -185,11 +195,8 @@ void request_write(const struct request_head *head, struct text *out)
     add_own(out, head, SPAN("Accept"), SPAN("*/*"));
     add_own(out, head, SPAN("Accept-Encoding"), SPAN("identity"));
     add_authorization(out, head);
-    if (head->range_from > 0) {
-        text_printf(out, "Range: bytes=%llu-\r\n", (unsigned long long)head->range_from);
-        if (head->if_range.len > 0)
-            add_field(out, SPAN("If-Range"), head->if_range);
-    }
+    if (head->ranged)
+        add_range(out, head);
     add_others(out, head);
     text_add(out, SPAN("\r\n"));
 }

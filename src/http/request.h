@@ -20,7 +20,9 @@ struct request_head {
     const char *const *const *header_sets;
     const size_t *header_counts;
     size_t set_count;
-    uint64_t range_from;  /* 0: the whole; else "Range: bytes=N-" */
+    bool ranged; /* "Range: bytes=FROM-LAST", or "FROM-" where range_to is UINT64_MAX */
+    uint64_t range_from;
+    uint64_t range_to;    /* the first byte that is not wanted any more */
     struct span if_range; /* strong validator; empty: none */
 };
 

@@ -656,6 +656,27 @@ bool url_resolve(struct url *url, const struct url *base, struct span reference,
     return parse(url, base, reference, error);
 }
 
+static struct span moved_span(struct span span, const char *from, const char *to)
+{
+    return span.data ? span_make(to + (span.data - from), span.len) : span;
+}
+
+bool url_copy(struct url *copy, const struct url *url)
+{
+    *copy = *url;
+    copy->text = alloc_copy(url->text, strlen(url->text));
+    copy->login = url->login ? alloc_copy(url->login, strlen(url->login)) : NULL;
+    if (!copy->text || (url->login && !copy->login)) {
+        url_free(copy);
+        return false;
+    }
+    copy->host = moved_span(url->host, url->text, copy->text);
+    copy->authority = moved_span(url->authority, url->text, copy->text);
+    copy->target = moved_span(url->target, url->text, copy->text);
+    copy->path = moved_span(url->path, url->text, copy->text);
+    return true;
+}
+
 void url_free(struct url *url)
 {
     free(url->text);

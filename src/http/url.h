@@ -34,6 +34,8 @@ bool url_parse(struct url *url, struct span input, struct haul_error *error);
 /* A reference (Location) against its base, RFC 3986 5.2. */
 bool url_resolve(struct url *url, const struct url *base, struct span reference,
                  struct haul_error *error);
+/* False: out of memory; *copy is zeroed. */
+bool url_copy(struct url *copy, const struct url *url);
 void url_free(struct url *url);
 /* Appends what people and files may see of a URL, whether it is a good one or not: no login. */
 void url_show(struct span input, struct text *shown);

@@ -193,6 +193,8 @@ static bool wants_lending(struct exchange *exchange)
     size_t room = chunk->size - chunk->len;
     bool full = room < (exchange->aligned ? 1 : CHUNK_ROOM_MIN);
 
+    if (exchange->received_bytes >= exchange->wanted_bytes)
+        return true; /* nobody waits for what would fill it */
     if (full || filling_ms(exchange) >= FILL_LONG_MS)
         learn_speed(exchange, full);
     else if (!exchange->slow && !exchange->eager && !buffers_scarce(exchange->buffers))
@@ -337,13 +339,23 @@ static bool has_length(const struct exchange *exchange)
            response_framing(exchange->response) == RESPONSE_LENGTH;
 }
 
+/* At least a byte, or the end of the body would never come. */
+static uint64_t wanted_left(const struct exchange *exchange)
+{
+    uint64_t wanted = exchange->wanted_bytes > exchange->received_bytes
+                          ? exchange->wanted_bytes - exchange->received_bytes
+                          : 1;
+
+    return wanted < exchange->body_left ? wanted : exchange->body_left;
+}
+
 static void receive_into_chunk(struct exchange *exchange)
 {
     struct chunk *chunk = exchange->chunk;
     size_t want = chunk->size;
 
-    if (has_length(exchange) && want - chunk->len > exchange->body_left)
-        want = chunk->len + (size_t)exchange->body_left;
+    if (has_length(exchange) && want - chunk->len > wanted_left(exchange))
+        want = chunk->len + (size_t)wanted_left(exchange);
     exchange->receiving = true;
     connection_receive(exchange->connection, chunk, exchange->buffers, want);
 }
@@ -364,8 +376,8 @@ static struct chunk *take_chunk(struct exchange *exchange)
         exchange->share = buffers_join(exchange->buffers, span_of(exchange->connection->origin));
     if (bytes > exchange->chunk_bytes_max)
         bytes = exchange->chunk_bytes_max;
-    if (has_length(exchange) && exchange->body_left < bytes - RING_DIRECT_BYTES)
-        bytes = (size_t)exchange->body_left + RING_DIRECT_BYTES;
+    if (has_length(exchange) && wanted_left(exchange) < bytes - RING_DIRECT_BYTES)
+        bytes = (size_t)wanted_left(exchange) + RING_DIRECT_BYTES;
     return buffers_take(exchange->buffers, exchange->share, bytes);
 }
 
@@ -481,6 +493,7 @@ void exchange_start(struct exchange *exchange, struct connection *connection, st
     exchange->eager = false;
     exchange->aligned = false;
     exchange->base_bytes = 0;
+    exchange->wanted_bytes = UINT64_MAX;
     exchange->lent_max = EXCHANGE_CHUNKS_MAX;
     exchange->chunk_bytes_max = CHUNK_BYTES_MAX;
     exchange->chunk_bytes = 2 * CHUNK_BYTES_MIN;

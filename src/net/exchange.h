@@ -55,6 +55,8 @@ struct exchange {
     uint64_t base_bytes;    /* ...where the body's first byte goes */
     unsigned lent_max;      /* ...how many chunks the user wants at once */
     size_t chunk_bytes_max; /* ...and how large ones */
+    uint64_t wanted_bytes;  /* of the body: no more than these are asked of the connection, but more
+                               may come; UINT64_MAX: all; may change during the body */
     struct connection *connection;
     struct timer timer;
     struct buffers_share *share; /* of the connection's host, while a longer body is received */

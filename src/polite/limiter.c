@@ -28,11 +28,9 @@
 #include "base/check.h"
 #include "polite/backoff.h"
 
-enum { RAMP_START = 2 };
-
 enum host_state {
     HOST_EMPTY, /* no item is queued, but some are delayed or under way */
-    HOST_READY, /* turn is in limiter.ready */
+    HOST_READY, /* may start one: turn, extra_turn are valid */
     HOST_TIMED, /* timer is in limiter.timed: may start one at that time */
     HOST_FULL,  /* waits for one of its own to end */
     HOST_KEPT   /* no items; timer is in limiter.kept: freed at that time */
@@ -41,11 +39,11 @@ enum host_state {
 struct limiter_host {
     enum host_state state;
     struct map_node by_name; /* its key is name */
-    struct list turn;
+    struct list turn;        /* in HOST_READY: in limiter.ready where others than extra items... */
+    struct list extra_turn;  /* ...and in limiter.extra_ready where extra ones are queued */
     struct heap_node timer;
     struct heap_node pause; /* in limiter.paused while paused_until_ns is not 0 */
-    struct list firsts;     /* queued items that go before the others */
-    struct list queue;
+    struct list queues[LIMITER_KINDS];
     size_t delayed; /* items */
     unsigned active;
     unsigned active_max;
@@ -60,12 +58,14 @@ struct limiter {
     uint64_t now_ns;
     struct map hosts;
     struct list ready;
+    struct list extra_ready;
     struct heap timed;
     struct heap kept;
     struct heap paused;
     struct heap delayed; /* items */
-    size_t active;
-    size_t waiting; /* queued and delayed */
+    size_t active;       /* without... */
+    size_t extra;        /* ...extra ones */
+    size_t waiting;      /* queued and delayed */
 };
 
 static uint64_t add_saturated(uint64_t a, uint64_t b)
@@ -79,9 +79,15 @@ static uint64_t open_ns(const struct limiter_host *host)
                                                        : host->next_start_ns;
 }
 
-static bool has_queued(const struct limiter_host *host)
+static bool has_extra(const struct limiter_host *host)
 {
-    return list_is_linked(&host->firsts) || list_is_linked(&host->queue);
+    return list_is_linked(&host->queues[LIMITER_EXTRA]);
+}
+
+static bool has_others(const struct limiter_host *host)
+{
+    return list_is_linked(&host->queues[LIMITER_FIRST]) ||
+           list_is_linked(&host->queues[LIMITER_NEXT]);
 }
 
 static void host_free(struct limiter *limiter, struct limiter_host *host)
@@ -89,6 +95,11 @@ static void host_free(struct limiter *limiter, struct limiter_host *host)
     heap_remove(&limiter->paused, &host->pause);
     map_remove(&limiter->hosts, &host->by_name);
     free(host);
+}
+
+static bool ramps(const struct limiter *limiter)
+{
+    return limiter->options.ramp_from > 0;
 }
 
 static struct limiter_host *host_make(struct limiter *limiter, struct span name)
@@ -108,11 +119,12 @@ static struct limiter_host *host_make(struct limiter *limiter, struct span name)
     if (name.len > 0)
         memcpy(host->name, name.data, name.len);
     list_init(&host->turn);
-    list_init(&host->firsts);
-    list_init(&host->queue);
+    list_init(&host->extra_turn);
+    for (size_t i = 0; i < LIMITER_KINDS; i++)
+        list_init(&host->queues[i]);
     host->active_max = limiter->options.per_host_max;
-    if (limiter->options.ramp && host->active_max > RAMP_START)
-        host->active_max = RAMP_START;
+    if (ramps(limiter) && host->active_max > limiter->options.ramp_from)
+        host->active_max = limiter->options.ramp_from;
     if (!map_put(&limiter->hosts, &host->by_name, span_make(host->name, name.len))) {
         free(host);
         return NULL;
@@ -131,7 +143,7 @@ static struct limiter_host *host_find(struct limiter *limiter, struct span name)
 static enum host_state host_state_due(const struct limiter *limiter,
                                       const struct limiter_host *host)
 {
-    if (!has_queued(host))
+    if (!has_extra(host) && !has_others(host))
         return host->active > 0 || host->delayed > 0 ? HOST_EMPTY : HOST_KEPT;
     if (host->active >= host->active_max)
         return HOST_FULL;
@@ -143,6 +155,7 @@ static void host_take_out(struct limiter *limiter, struct limiter_host *host)
     switch (host->state) {
     case HOST_READY:
         list_remove(&host->turn);
+        list_remove(&host->extra_turn);
         break;
     case HOST_TIMED:
         heap_remove(&limiter->timed, &host->timer);
@@ -156,18 +169,27 @@ static void host_take_out(struct limiter *limiter, struct limiter_host *host)
     }
 }
 
-/* Puts it where it belongs now; one that stays ready keeps its turn. May free it. */
+/* In line if it has something for it; who is there already keeps its turn. */
+static void host_line_up(struct list *line, struct list *turn, bool wanted)
+{
+    if (!wanted)
+        list_remove(turn);
+    else if (!list_is_linked(turn))
+        list_push_back(line, turn);
+}
+
+/* Puts it where it belongs now. May free it. */
 static void host_place(struct limiter *limiter, struct limiter_host *host)
 {
     enum host_state state = host_state_due(limiter, host);
 
-    if (state == HOST_READY && host->state == HOST_READY && list_is_linked(&host->turn))
-        return;
-    host_take_out(limiter, host);
+    if (state != HOST_READY || host->state != HOST_READY)
+        host_take_out(limiter, host);
     host->state = state;
     switch (state) {
     case HOST_READY:
-        list_push_back(&limiter->ready, &host->turn);
+        host_line_up(&limiter->ready, &host->turn, has_others(host));
+        host_line_up(&limiter->extra_ready, &host->extra_turn, has_extra(host));
         break;
     case HOST_TIMED:
         heap_put(&limiter->timed, &host->timer, open_ns(host));
@@ -189,7 +211,7 @@ static void item_queue(struct limiter_item *item)
     struct limiter_host *host = item->host;
 
     item->state = LIMITER_QUEUED;
-    list_push_back(item->first ? &host->firsts : &host->queue, &item->node);
+    list_push_back(&host->queues[item->kind], &item->node);
 }
 
 static bool is_due(const struct heap *heap, uint64_t now_ns)
@@ -241,7 +263,7 @@ static void host_pause(struct limiter *limiter, struct limiter_host *host, uint6
         own_ns = backoff_ns(options->pause_ns, host->busy_in_row, options->pause_max_ns, random);
         if (own_ns > pause_ns)
             pause_ns = own_ns;
-        if (options->ramp && host->active_max > 1)
+        if (ramps(limiter) && host->active_max > 1)
             host->active_max /= 2;
     }
     until_ns = add_saturated(limiter->now_ns, pause_ns);
@@ -259,7 +281,7 @@ static void host_learn(struct limiter *limiter, struct limiter_host *host,
         if (host->paused_until_ns > 0)
             break;
         host->busy_in_row = 0;
-        if (limiter->options.ramp && host->active_max < limiter->options.per_host_max)
+        if (ramps(limiter) && host->active_max < limiter->options.per_host_max)
             host->active_max++;
         break;
     case LIMITER_BUSY:
@@ -287,6 +309,7 @@ struct limiter *limiter_create(const struct limiter_options *options, uint64_t s
     limiter->options = *options;
     map_init(&limiter->hosts, seed);
     list_init(&limiter->ready);
+    list_init(&limiter->extra_ready);
     return limiter;
 }
 
@@ -294,7 +317,7 @@ void limiter_destroy(struct limiter *limiter)
 {
     if (!limiter)
         return;
-    CHECK(limiter->active == 0 && limiter->waiting == 0);
+    CHECK(limiter->active == 0 && limiter->extra == 0 && limiter->waiting == 0);
     for (struct heap_node *node; (node = heap_first(&limiter->kept)) != NULL;) {
         heap_remove(&limiter->kept, node);
         host_free(limiter, HEAP_ITEM(node, struct limiter_host, timer));
@@ -315,7 +338,7 @@ void limiter_item_init(struct limiter_item *item)
 }
 
 bool limiter_add(struct limiter *limiter, struct limiter_item *item, struct span host,
-                 uint64_t not_before_ns, bool first)
+                 uint64_t not_before_ns, enum limiter_kind kind)
 {
     bool delayed = not_before_ns > limiter->now_ns;
 
@@ -325,7 +348,7 @@ bool limiter_add(struct limiter *limiter, struct limiter_item *item, struct span
     item->host = host_find(limiter, host);
     if (!item->host)
         return false;
-    item->first = first;
+    item->kind = kind;
     limiter->waiting++;
     if (delayed) {
         item->state = LIMITER_DELAYED;
@@ -361,27 +384,59 @@ void limiter_remove(struct limiter *limiter, struct limiter_item *item)
     host_place(limiter, host);
 }
 
+static bool may_start_extra(const struct limiter *limiter)
+{
+    return limiter->extra < limiter->options.extra_max && list_is_linked(&limiter->extra_ready);
+}
+
+static bool may_start_other(const struct limiter *limiter)
+{
+    return limiter->active < limiter->options.active_max && list_is_linked(&limiter->ready);
+}
+
+static size_t *count_of(struct limiter *limiter, const struct limiter_item *item)
+{
+    return item->kind == LIMITER_EXTRA ? &limiter->extra : &limiter->active;
+}
+
+static struct limiter_item *take_first(struct limiter_host *host, enum limiter_kind kind)
+{
+    struct list *node = list_pop_front(&host->queues[kind]);
+
+    return node ? LIST_ITEM(node, struct limiter_item, node) : NULL;
+}
+
+/* What has begun goes on before something else begins. */
+static struct limiter_item *choose_item(struct limiter *limiter)
+{
+    struct limiter_item *item;
+    struct limiter_host *host;
+
+    if (may_start_extra(limiter)) {
+        host = LIST_ITEM(list_pop_front(&limiter->extra_ready), struct limiter_host, extra_turn);
+        return take_first(host, LIMITER_EXTRA);
+    }
+    if (!may_start_other(limiter))
+        return NULL;
+    host = LIST_ITEM(list_pop_front(&limiter->ready), struct limiter_host, turn);
+    item = take_first(host, LIMITER_FIRST);
+    return item ? item : take_first(host, LIMITER_NEXT);
+}
+
 struct limiter_item *limiter_next(struct limiter *limiter, uint64_t now_ns, uint64_t random)
 {
     struct limiter_host *host;
     struct limiter_item *item;
-    struct list *node;
 
     advance(limiter, now_ns);
-    if (limiter->active >= limiter->options.active_max)
+    item = choose_item(limiter);
+    if (!item)
         return NULL;
-    node = list_pop_front(&limiter->ready);
-    if (!node)
-        return NULL;
-    host = LIST_ITEM(node, struct limiter_host, turn);
-    node = list_pop_front(&host->firsts);
-    if (!node)
-        node = list_pop_front(&host->queue);
-    CHECK(node && host->active < host->active_max);
-    item = LIST_ITEM(node, struct limiter_item, node);
+    host = item->host;
+    CHECK(host->active < host->active_max);
     item->state = LIMITER_GRANTED;
     limiter->waiting--;
-    limiter->active++;
+    ++*count_of(limiter, item);
     host->active++;
     host->next_start_ns = add_saturated(limiter->now_ns, spacing_ns(&limiter->options, random));
     host_place(limiter, host);
@@ -394,9 +449,10 @@ uint64_t limiter_wake_ns(const struct limiter *limiter)
     const struct heap_node *delayed = heap_first(&limiter->delayed);
     uint64_t wake_ns = UINT64_MAX;
 
-    if (limiter->active >= limiter->options.active_max)
+    if (limiter->active >= limiter->options.active_max &&
+        limiter->extra >= limiter->options.extra_max)
         return UINT64_MAX;
-    if (list_is_linked(&limiter->ready))
+    if (may_start_extra(limiter) || may_start_other(limiter))
         return 0;
     if (timed)
         wake_ns = timed->key;
@@ -410,14 +466,23 @@ void limiter_finish(struct limiter *limiter, struct limiter_item *item, uint64_t
 {
     struct limiter_host *host = item->host;
 
-    CHECK(item->state == LIMITER_GRANTED && limiter->active > 0 && host->active > 0);
+    CHECK(item->state == LIMITER_GRANTED && *count_of(limiter, item) > 0 && host->active > 0);
     advance(limiter, now_ns);
     item->state = LIMITER_IDLE;
     item->host = NULL;
-    limiter->active--;
+    --*count_of(limiter, item);
     host->active--;
     host_learn(limiter, host, outcome, retry_after_ns, random);
     host_place(limiter, host);
+}
+
+void limiter_promote(struct limiter *limiter, struct limiter_item *item)
+{
+    CHECK(item->state == LIMITER_GRANTED && item->kind == LIMITER_EXTRA);
+    CHECK(limiter->active < limiter->options.active_max);
+    limiter->extra--;
+    item->kind = LIMITER_FIRST;
+    limiter->active++;
 }
 
 size_t limiter_active(const struct limiter *limiter)

@@ -20,13 +20,14 @@
 
 struct limiter_options {
     unsigned active_max;   /* requests under way, at least 1 */
-    unsigned per_host_max; /* of them on one host, at least 1 */
-    bool ramp;         /* a host begins with 2 and gains one for each success up to per_host_max;
-                          a busy answer halves it */
-    uint64_t wait_ns;  /* between two starts on one host */
-    bool random_wait;  /* that, times 0.5 to 1.5 */
-    uint64_t pause_ns; /* how long a busy answer pauses its host; doubles while they go on, with
-                          jitter, to pause_max_ns; a longer Retry-After wins */
+    unsigned extra_max;    /* besides: those that help another that is under way */
+    unsigned per_host_max; /* of both on one host, at least 1 */
+    unsigned ramp_from;    /* a host begins with so many and gains one for each success up to
+                              per_host_max; a busy answer halves it; 0: it has all at once */
+    uint64_t wait_ns;      /* between two starts on one host */
+    bool random_wait;      /* that, times 0.5 to 1.5 */
+    uint64_t pause_ns;     /* how long a busy answer pauses its host; doubles while they go on, with
+                              jitter, to pause_max_ns; a longer Retry-After wins */
     uint64_t pause_max_ns;
 };
 
@@ -39,13 +40,21 @@ enum limiter_item_state {
     LIMITER_GRANTED  /* counts as under way */
 };
 
+/* In the order in which a host's items go. */
+enum limiter_kind {
+    LIMITER_FIRST, /* a redirect or retry of what has begun */
+    LIMITER_EXTRA, /* counts among extra_max */
+    LIMITER_NEXT,
+    LIMITER_KINDS
+};
+
 /* Stands in the object that it stands for. Zeroed is a fresh one after limiter_item_init(). */
 struct limiter_item {
     enum limiter_item_state state;
     struct limiter_host *host; /* NULL in LIMITER_IDLE */
     struct list node;
     struct heap_node delay;
-    bool first; /* goes before the others of its host: a redirect or retry of what has begun */
+    enum limiter_kind kind;
 };
 
 enum limiter_outcome {
@@ -63,7 +72,7 @@ void limiter_item_init(struct limiter_item *item);
 /* Queues an item for a host (any string that names it; copied). Not before a time: 0 for at once.
  * False: out of memory, the item is idle. */
 bool limiter_add(struct limiter *limiter, struct limiter_item *item, struct span host,
-                 uint64_t not_before_ns, bool first);
+                 uint64_t not_before_ns, enum limiter_kind kind);
 /* Takes a waiting item out; allowed on an idle one, not on a granted one. */
 void limiter_remove(struct limiter *limiter, struct limiter_item *item);
 /* The next that may start now, now granted; NULL: none may. random: 64 fresh random bits. */
@@ -74,7 +83,10 @@ uint64_t limiter_wake_ns(const struct limiter *limiter);
 void limiter_finish(struct limiter *limiter, struct limiter_item *item, uint64_t now_ns,
                     enum limiter_outcome outcome, uint64_t retry_after_ns, uint64_t random);
 
-size_t limiter_active(const struct limiter *limiter);
+/* A granted extra item takes the place of one that is not, and has just come back. */
+void limiter_promote(struct limiter *limiter, struct limiter_item *item);
+
+size_t limiter_active(const struct limiter *limiter); /* without extra ones */
 size_t limiter_waiting(const struct limiter *limiter);
 size_t limiter_hosts(const struct limiter *limiter);
 size_t limiter_paused(const struct limiter *limiter, uint64_t now_ns); /* hosts */

@@ -29,7 +29,7 @@ static void begin(struct fixture *f, const struct limiter_options *options)
 
 static void add(struct fixture *f, size_t item, const char *host)
 {
-    assert_true(limiter_add(f->limiter, &f->items[item], span_of(host), 0, false));
+    assert_true(limiter_add(f->limiter, &f->items[item], span_of(host), 0, LIMITER_NEXT));
 }
 
 /* The index of the next item, -1 for none. The lowest jitter: half of a pause. */
@@ -306,7 +306,7 @@ static void test_pauses_double_while_they_go_on(void **state)
     add(&f, 1, "a");
     assert_int_equal(next(&f), 0);
     finish(&f, 0, LIMITER_BAD, 0);
-    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), 0, true));
+    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), 0, LIMITER_FIRST));
     whole = busy_again(&f);
     assert_in_range(whole, 30000, 60000);
     f.now += whole;
@@ -314,7 +314,7 @@ static void test_pauses_double_while_they_go_on(void **state)
     add(&f, 2, "a");
     assert_int_equal(next(&f), 1);
     finish(&f, 1, LIMITER_GOOD, 0);
-    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), 0, true));
+    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), 0, LIMITER_FIRST));
     assert_in_range(busy_again(&f), 500, 1000);
     end(&f);
 }
@@ -363,7 +363,7 @@ static void test_ramp(void **state)
     struct fixture f;
 
     (void)state;
-    options.ramp = true;
+    options.ramp_from = 2;
     options.active_max = ITEMS_MAX;
     begin(&f, &options);
     for (size_t i = 0; i < ITEMS_MAX; i++)
@@ -410,7 +410,7 @@ static void test_ramp_with_a_bound_of_one(void **state)
     struct fixture f;
 
     (void)state;
-    options.ramp = true;
+    options.ramp_from = 2;
     options.per_host_max = 1;
     begin(&f, &options);
     for (size_t i = 0; i < 4; i++)
@@ -427,9 +427,9 @@ static void test_delayed_items(void **state)
 
     (void)state;
     begin(&f, &plain);
-    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), f.now + 100, false));
-    assert_true(limiter_add(f.limiter, &f.items[1], SPAN("a"), f.now + 50, false));
-    assert_true(limiter_add(f.limiter, &f.items[2], SPAN("a"), f.now, false));
+    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), f.now + 100, LIMITER_NEXT));
+    assert_true(limiter_add(f.limiter, &f.items[1], SPAN("a"), f.now + 50, LIMITER_NEXT));
+    assert_true(limiter_add(f.limiter, &f.items[2], SPAN("a"), f.now, LIMITER_NEXT));
     assert_int_equal(f.items[0].state, LIMITER_DELAYED);
     assert_int_equal(f.items[2].state, LIMITER_QUEUED);
     assert_int_equal(limiter_waiting(f.limiter), 3);
@@ -457,7 +457,7 @@ static void test_a_delay_ends_while_its_host_is_paused(void **state)
     begin(&f, &plain);
     add(&f, 0, "a");
     assert_int_equal(next(&f), 0);
-    assert_true(limiter_add(f.limiter, &f.items[1], SPAN("a"), f.now + 10, false));
+    assert_true(limiter_add(f.limiter, &f.items[1], SPAN("a"), f.now + 10, LIMITER_NEXT));
     finish(&f, 0, LIMITER_BUSY, 0);
     until = limiter_paused_until(&f.items[1]);
     f.now += 10;
@@ -477,9 +477,9 @@ static void test_firsts(void **state)
     add(&f, 0, "a");
     add(&f, 1, "a");
     add(&f, 2, "b");
-    assert_true(limiter_add(f.limiter, &f.items[3], SPAN("a"), 0, true));
-    assert_true(limiter_add(f.limiter, &f.items[4], SPAN("a"), 0, true));
-    assert_true(limiter_add(f.limiter, &f.items[5], SPAN("a"), f.now + 5, true));
+    assert_true(limiter_add(f.limiter, &f.items[3], SPAN("a"), 0, LIMITER_FIRST));
+    assert_true(limiter_add(f.limiter, &f.items[4], SPAN("a"), 0, LIMITER_FIRST));
+    assert_true(limiter_add(f.limiter, &f.items[5], SPAN("a"), f.now + 5, LIMITER_FIRST));
     assert_int_equal(next(&f), 3);
     assert_int_equal(next(&f), 2);
     assert_int_equal(next(&f), 4);
@@ -487,6 +487,83 @@ static void test_firsts(void **state)
     assert_int_equal(next(&f), 5);
     assert_int_equal(next(&f), 0);
     assert_int_equal(next(&f), 1);
+    end(&f);
+}
+
+static void add_extra(struct fixture *f, size_t item, const char *host)
+{
+    assert_true(limiter_add(f->limiter, &f->items[item], span_of(host), 0, LIMITER_EXTRA));
+}
+
+/* Extra items have a bound of their own, and the host's; they go before what has not begun. */
+static void test_extra(void **state)
+{
+    struct limiter_options options = plain;
+    struct fixture f;
+
+    (void)state;
+    options.active_max = 1;
+    options.extra_max = 2;
+    options.per_host_max = 3;
+    begin(&f, &options);
+    add(&f, 0, "a");
+    add(&f, 1, "a");
+    add(&f, 2, "b");
+    assert_int_equal(next(&f), 0);
+    for (size_t i = 3; i < 6; i++)
+        add_extra(&f, i, "a");
+    assert_int_equal(limiter_wake_ns(f.limiter), 0);
+    assert_int_equal(next(&f), 3);
+    assert_int_equal(next(&f), 4);
+    assert_int_equal(next(&f), -1);
+    assert_int_equal(limiter_wake_ns(f.limiter), UINT64_MAX);
+    assert_int_equal(limiter_active(f.limiter), 1);
+    finish(&f, 4, LIMITER_GOOD, 0);
+    assert_int_equal(next(&f), 5);
+    finish(&f, 0, LIMITER_GOOD, 0);
+    assert_int_equal(next(&f), 2);
+    finish(&f, 2, LIMITER_GOOD, 0);
+    assert_int_equal(next(&f), 1);
+    assert_int_equal(next(&f), -1);
+    end(&f);
+}
+
+static void test_extra_takes_a_place(void **state)
+{
+    struct limiter_options options = plain;
+    struct fixture f;
+
+    (void)state;
+    options.active_max = 1;
+    options.extra_max = 1;
+    begin(&f, &options);
+    add(&f, 0, "a");
+    assert_int_equal(next(&f), 0);
+    add_extra(&f, 1, "a");
+    assert_int_equal(next(&f), 1);
+    add(&f, 2, "b");
+    finish(&f, 0, LIMITER_GOOD, 0);
+    limiter_promote(f.limiter, &f.items[1]);
+    assert_int_equal(next(&f), -1);
+    add_extra(&f, 0, "a");
+    assert_int_equal(next(&f), 0);
+    finish(&f, 1, LIMITER_GOOD, 0);
+    assert_int_equal(next(&f), 2);
+    end(&f);
+}
+
+/* A host whose extra items must wait does not stand in the way of its others. */
+static void test_extra_that_must_wait(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, &plain); /* extra_max is 0 */
+    add_extra(&f, 0, "a");
+    assert_int_equal(limiter_wake_ns(f.limiter), UINT64_MAX);
+    add(&f, 1, "a");
+    assert_int_equal(next(&f), 1);
+    assert_int_equal(next(&f), -1);
     end(&f);
 }
 
@@ -504,7 +581,7 @@ static void test_removal_in_every_state(void **state)
     assert_int_equal(next(&f), -1);
     assert_true(limiter_wake_ns(f.limiter) == UINT64_MAX);
 
-    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), f.now + 9, true));
+    assert_true(limiter_add(f.limiter, &f.items[0], SPAN("a"), f.now + 9, LIMITER_FIRST));
     limiter_remove(f.limiter, &f.items[0]);
     assert_int_equal(f.items[0].state, LIMITER_IDLE);
     assert_int_equal(limiter_hosts(f.limiter), 0);
@@ -590,8 +667,8 @@ static void test_names_are_any_bytes(void **state)
     (void)state;
     begin(&f, &plain);
     add(&f, 0, "");
-    assert_true(limiter_add(f.limiter, &f.items[1], span_make("a\0b", 3), 0, false));
-    assert_true(limiter_add(f.limiter, &f.items[2], span_make("a\0c", 3), 0, false));
+    assert_true(limiter_add(f.limiter, &f.items[1], span_make("a\0b", 3), 0, LIMITER_NEXT));
+    assert_true(limiter_add(f.limiter, &f.items[2], span_make("a\0c", 3), 0, LIMITER_NEXT));
     assert_int_equal(limiter_hosts(f.limiter), 3);
     assert_int_equal(started(&f), 3);
     end(&f);
@@ -631,8 +708,8 @@ static void crowd_add(struct crowd *c, size_t item, uint64_t not_before)
     char name[32];
     int len = snprintf(name, sizeof(name), "https:host%zu:443", item);
 
-    assert_true(
-        limiter_add(c->limiter, &c->items[item], span_make(name, (size_t)len), not_before, false));
+    assert_true(limiter_add(c->limiter, &c->items[item], span_make(name, (size_t)len), not_before,
+                            LIMITER_NEXT));
 }
 
 /* CPU nanoseconds for each decision, over `decisions` grants. */
@@ -679,7 +756,7 @@ static double crowd_cost(size_t host_count, size_t decisions)
 {
     struct limiter_options options = {.active_max = 64,
                                       .per_host_max = 6,
-                                      .ramp = true,
+                                      .ramp_from = 2,
                                       .wait_ns = 50,
                                       .random_wait = true,
                                       .pause_ns = 20000,
@@ -744,7 +821,8 @@ static void test_memory_over_a_million_hosts(void **state)
 
         if (f.items[item].state == LIMITER_GRANTED)
             finish(&f, item, i % 100 == 0 ? LIMITER_BUSY : LIMITER_GOOD, 0);
-        assert_true(limiter_add(f.limiter, &f.items[item], span_make(name, (size_t)len), 0, false));
+        assert_true(
+            limiter_add(f.limiter, &f.items[item], span_make(name, (size_t)len), 0, LIMITER_NEXT));
         assert_int_equal(next(&f), item);
         f.now += 1;
         if (limiter_hosts(f.limiter) > most)
@@ -774,6 +852,9 @@ int main(void)
         cmocka_unit_test(test_delayed_items),
         cmocka_unit_test(test_a_delay_ends_while_its_host_is_paused),
         cmocka_unit_test(test_firsts),
+        cmocka_unit_test(test_extra),
+        cmocka_unit_test(test_extra_takes_a_place),
+        cmocka_unit_test(test_extra_that_must_wait),
         cmocka_unit_test(test_removal_in_every_state),
         cmocka_unit_test(test_hosts_end_with_what_is_known),
         cmocka_unit_test(test_names_are_any_bytes),

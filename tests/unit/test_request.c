@@ -42,20 +42,24 @@ static void test_range(void **state)
 {
     (void)state;
     assert_request("http://h/",
-                   (struct request_head){.range_from = UINT64_MAX, .if_range = SPAN("\"v1\"")},
+                   (struct request_head){.ranged = true,
+                                         .range_from = UINT64_MAX - 1,
+                                         .range_to = UINT64_MAX,
+                                         .if_range = SPAN("\"v1\"")},
                    "GET / HTTP/1.1\r\n"
                    "Host: h\r\n"
                    "Accept: */*\r\n"
                    "Accept-Encoding: identity\r\n"
-                   "Range: bytes=18446744073709551615-\r\n"
+                   "Range: bytes=18446744073709551614-\r\n"
                    "If-Range: \"v1\"\r\n"
                    "\r\n");
-    assert_request("http://h/", (struct request_head){.range_from = 1},
+    assert_request("http://h/",
+                   (struct request_head){.ranged = true, .range_from = 0, .range_to = 1},
                    "GET / HTTP/1.1\r\n"
                    "Host: h\r\n"
                    "Accept: */*\r\n"
                    "Accept-Encoding: identity\r\n"
-                   "Range: bytes=1-\r\n"
+                   "Range: bytes=0-0\r\n"
                    "\r\n");
     assert_request("http://h/", (struct request_head){.if_range = SPAN("\"v1\"")},
                    "GET / HTTP/1.1\r\n"
