@@ -170,13 +170,13 @@ static void write_done(struct sink_write *write, const struct haul_error *error)
     struct request *request = slot->request;
     struct chunk *chunk = slot->chunk;
 
-    slot->chunk = NULL;
-    request->writing--;
     if (error->status != HAUL_OK) {
         body_stop(request->leg, error, false);
         if (request->error.status == HAUL_OK)
             request_abort(request, error);
     }
+    slot->chunk = NULL;
+    request->writing--;
     exchange_give_chunk(&request->exchange, chunk);
     settle(request);
 }
