@@ -173,7 +173,7 @@ static void write_done(struct sink_write *write, const struct haul_error *error)
     if (error->status != HAUL_OK) {
         body_stop(request->leg, error, false);
         if (request->error.status == HAUL_OK)
-            request_abort(request, error);
+            request_abort(request, error); /* it can't end yet: this write still counts */
     }
     slot->chunk = NULL;
     request->writing--;
