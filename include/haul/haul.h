@@ -267,8 +267,9 @@ struct haul_stats {
     uint64_t active;     /* in flight now */
     uint64_t waiting;    /* taken in, but not in flight: queued, spaced, or backing off */
     uint64_t paused_hosts;
-    bool source_ended; /* true also if there is none */
-    uint64_t bytes;    /* of bodies received */
+    bool source_ended;    /* true also if there is none */
+    uint64_t bytes;       /* of bodies received */
+    uint64_t again_bytes; /* of them, received though they had been received before */
     uint64_t requests;
     uint64_t connections;
     uint64_t retries;

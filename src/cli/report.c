@@ -273,10 +273,14 @@ static void report_failed(struct report *report, const struct haul_result *resul
         line, span_of(result->error[0] != '\0' ? result->error : haul_status_text(result->status)));
     if (result->tries > 1)
         text_printf(line, " (%u tries)", result->tries);
-    if (hint)
+    if (hint) {
         text_printf(line, "; %s", hint);
-    else if (result->kept)
+    } else if (result->status == HAUL_CHECKSUM && result->path[0] != '\0') {
+        text_printf(line, "; it is kept as ");
+        text_add_escaped(line, span_of(result->path));
+    } else if (result->kept) {
         text_printf(line, "; what has come is kept, the same command goes on from there");
+    }
     report->failed++;
     count_status(report, result->status);
     end_line(report, HAUL_LOG_ERROR, RED);

@@ -466,16 +466,6 @@ static void result_so_far(const haul_download *download, struct haul_result *res
     };
 }
 
-/* What has come is either stored, or came in vain. */
-static uint64_t again_bytes(const struct haul_download *download)
-{
-    uint64_t once = download->stored_bytes > download->body.resumed_bytes
-                        ? download->stored_bytes - download->body.resumed_bytes
-                        : 0;
-
-    return download->body.received_bytes > once ? download->body.received_bytes - once : 0;
-}
-
 void haul_download_result(const haul_download *download, struct haul_result *result)
 {
     if (download->state != TRANSFER_ENDED) {
@@ -495,7 +485,8 @@ void haul_download_result(const haul_download *download, struct haul_result *res
         .tries = download->tries,
         .bytes = download->stored_bytes,
         .resumed_bytes = download->body.resumed_bytes,
-        .again_bytes = again_bytes(download),
+        .again_bytes = transfer_again_bytes(download),
+        .verified = download->verified,
         .total = download->body.total,
         .duration_ns = download->started_ns ? download->ended_ns - download->started_ns : 0,
         .data = download->memory,

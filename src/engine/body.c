@@ -25,6 +25,7 @@ void body_free(struct body *body)
     text_free(&body->validator);
     extents_free(&body->earlier);
     url_free(&body->url);
+    CHECK(!body->verify);
 }
 
 void body_show(struct haul_download *transfer)
@@ -48,6 +49,60 @@ bool body_complete(const struct haul_download *transfer)
     if (transfer->kind == HAUL_SINK_NONE || body->total == UINT64_MAX)
         return body->ended;
     return extents_has(&transfer->sink->stored, 0, body->total) && (body->open || body->total > 0);
+}
+
+/* --- what it must hash to -------------------------------------------------------------------- */
+
+bool body_want_digests(struct haul_download *transfer, bool anew)
+{
+    struct body *body = &transfer->body;
+
+    if (anew)
+        verify_reset(body->verify);
+    if (transfer->kind == HAUL_SINK_NONE || (!body->decided && !body->is_announced))
+        return true;
+    if (!body->verify)
+        body->verify = verify_create(&transfer->worker->verify_room, transfer->sink);
+    if (!body->verify)
+        return false;
+    if (body->decided)
+        (void)verify_want(body->verify, VERIFY_USER, &body->checksum);
+    if (body->is_announced)
+        (void)verify_want(body->verify, VERIFY_SERVER, &body->announced);
+    return true;
+}
+
+static void verify_stopped(void *context, const struct haul_error *error)
+{
+    struct body *body = context;
+    void (*then)(void *) = body->hushed;
+
+    (void)error;
+    body->hushing = false;
+    body->hushed = NULL;
+    if (then)
+        then(body->hushed_context);
+}
+
+static void begin_hushing(struct body *body)
+{
+    if (!body->hushing)
+        verify_stop(body->verify, verify_stopped, body);
+    body->hushing = true;
+}
+
+void body_hush(struct haul_download *transfer, void (*then)(void *context), void *context)
+{
+    struct body *body = &transfer->body;
+
+    if (!verify_busy(body->verify)) {
+        then(context);
+        return;
+    }
+    CHECK(!body->hushed);
+    body->hushed = then;
+    body->hushed_context = context;
+    begin_hushing(body);
 }
 
 /* --- what is left ---------------------------------------------------------------------------- */
@@ -189,15 +244,23 @@ static bool must_rest(const struct leg *leg)
            sink->operations->scarce && sink->operations->scarce(leg->transfer->sink);
 }
 
+static void rest_now(void *context)
+{
+    struct leg *leg = context;
+    struct sink *sink = leg->transfer->sink;
+
+    sink_set_user(sink, rested, leg);
+    sink->operations->abandon(sink, true);
+}
+
 static void rest(struct leg *leg)
 {
-    struct haul_download *transfer = leg->transfer;
+    struct body *body = &leg->transfer->body;
 
-    transfer->body.prepared = false;
-    transfer->body.open = false;
-    transfer->body.resting = true;
-    sink_set_user(transfer->sink, rested, leg);
-    transfer->sink->operations->abandon(transfer->sink, true);
+    body->prepared = false;
+    body->open = false;
+    body->resting = true;
+    body_hush(leg->transfer, rest_now, leg);
 }
 
 /* However the body was framed: a part is whole only with as many bytes as were to come. */
@@ -424,6 +487,8 @@ void body_stop(struct leg *leg, const struct haul_error *error, bool anew)
         return;
     body->stopping = true;
     body->error = *error;
+    if (verify_busy(body->verify))
+        begin_hushing(body); /* what waits for bytes that may never come holds chunks */
     error_set(&stopped, HAUL_UNFINISHED, 0, "stopped");
     while ((node = list_pop_front(&body->held)))
         send_back_idle(leg_at(node));

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "engine/post.h"
+#include "engine/verify.h"
 #include "http/url.h"
 
 struct haul_download;
@@ -46,6 +47,13 @@ struct body {
     struct extents earlier; /* stored by an earlier run, and not held against the server's yet */
     uint64_t resumed_bytes; /* from before this download */
     uint64_t received_bytes;
+    struct verify *verify;   /* NULL: the content need not hash to anything */
+    struct digest checksum;  /* that the user has given, if decided */
+    struct digest announced; /* by the server of this version... */
+    bool is_announced;       /* ...if it has */
+    bool hushing;            /* verify_stop() is under way */
+    void (*hushed)(void *context);
+    void *hushed_context;
     /* To the engine's thread: more legs are wanted, at this URL. */
     struct message wanted;
     _Atomic bool wanted_sent; /* it has not been read: its fields are not to be changed */
@@ -64,6 +72,8 @@ void body_begin(struct leg *leg);
 /* Lets it end early, if it has not ended yet. */
 void body_cancel(struct leg *leg);
 bool body_complete(const struct haul_download *transfer);
+/* Once nothing is being hashed any more `then` is called, maybe at once. One at a time. */
+void body_hush(struct haul_download *transfer, void (*then)(void *context), void *context);
 
 /* --- from requests --------------------------------------------------------------------------- */
 
@@ -73,6 +83,9 @@ void body_take_up(struct haul_download *transfer);
 bool body_may_resume(const struct haul_download *transfer, unsigned source);
 /* Whether only the checksum can tell if what will be stored belongs together. */
 bool body_needs_checksum(const struct haul_download *transfer);
+/* What the content must hash to is what the user says, and the response that is at hand. anew: the
+ * sink begins from nothing. False: out of memory. */
+bool body_want_digests(struct haul_download *transfer, bool anew);
 /* The leader's sink is open; the others may begin. */
 void body_opened(struct leg *leader);
 /* How many bytes before an offset are to be fetched again and compared; 0: none. */

@@ -6,6 +6,7 @@
 
 #include "engine/engine.h"
 #include "engine/request.h"
+#include "http/digest.h"
 #include "http/fields.h"
 #include "http/request.h"
 
@@ -48,11 +49,14 @@ static enum transfer_verdict begin_anew(struct leg *leg, const char *why)
     return TRANSFER_DROP;
 }
 
-/* The server does not give parts as it should: the file is fetched by one connection. */
+/* The server does not give parts as it should: the file is fetched by one connection, or from
+ * elsewhere. */
 static enum transfer_verdict join(struct leg *leg, const char *why)
 {
     struct haul_download *transfer = leg->transfer;
 
+    if (leg->source != transfer->body.validator_source)
+        return drop(leg, HAUL_BAD_RESPONSE, "%s", why);
     log_write(&transfer->worker->log, HAUL_LOG_NOTICE, "%s: %s; one connection fetches it all",
               transfer->shown_url, why);
     return body_join(leg) ? TRANSFER_DROP : begin_anew(leg, why);
@@ -74,11 +78,53 @@ static bool same_version(const struct leg *leg, const struct response *response)
            validator.len == 0 || span_equal(validator, text_span(&body->validator));
 }
 
+/* What the server says the file hashes to, of this version; false: that can't be, *verdict tells
+ * what follows. */
+static bool take_digest(struct leg *leg, const struct response *response, bool whole,
+                        enum transfer_verdict *verdict)
+{
+    struct haul_download *transfer = leg->transfer;
+    struct body *body = &transfer->body;
+    enum haul_check_digest check = transfer->worker->options->check_digest;
+    struct digest digest;
+    bool has = check != HAUL_CHECK_DIGEST_NO && response_digest(response, &digest);
+
+    if (whole)
+        body->is_announced = false;
+    if (!has && !body->decided && !body->is_announced && check == HAUL_CHECK_DIGEST_REQUIRE &&
+        transfer->kind != HAUL_SINK_NONE) {
+        *verdict = drop(leg, HAUL_CHECKSUM, "the server sends no digest to compare the file with");
+        return false;
+    }
+    if (!has)
+        return true;
+    if (body->decided && digest.type == body->checksum.type &&
+        !digest_equal(&digest, &body->checksum)) {
+        *verdict = drop(leg, HAUL_CHECKSUM,
+                        "the server's file has another %s than the one asked "
+                        "for",
+                        hash_name(digest.type));
+        return false;
+    }
+    if (body->is_announced && digest.type == body->announced.type &&
+        !digest_equal(&digest, &body->announced)) {
+        *verdict = begin_anew(leg, "the file has changed on the server");
+        return false;
+    }
+    if (!body->is_announced)
+        body->announced = digest;
+    body->is_announced = true;
+    return true;
+}
+
 static enum transfer_verdict fetch(struct leg *leg, const struct response *response)
 {
     struct haul_download *transfer = leg->transfer;
     struct body *body = &transfer->body;
+    enum transfer_verdict verdict;
 
+    if (!take_digest(leg, response, true, &verdict))
+        return verdict;
     text_clear(&body->validator);
     text_add(&body->validator, strong_validator(response));
     body->validator_source = leg->source;
@@ -117,6 +163,7 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
 {
     const struct request *request = leg->request;
     struct body *body = &leg->transfer->body;
+    enum transfer_verdict verdict;
     struct content_range range;
     uint64_t total;
 
@@ -132,6 +179,8 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
         (response_has_length(response) &&
          response_length(response) != range.last + 1 - range.first))
         return wrong_part(leg);
+    if (!take_digest(leg, response, false, &verdict))
+        return verdict;
     if (body->validator.len == 0 && leg->source == body->validator_source)
         text_add(&body->validator, strong_validator(response));
     body->total = total;

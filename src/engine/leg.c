@@ -150,6 +150,7 @@ static bool is_refusal(enum haul_status status)
     case HAUL_HTTP_ERROR:
     case HAUL_REDIRECTS:
     case HAUL_UNAUTHORIZED:
+    case HAUL_CHECKSUM:
         return true;
     case HAUL_OK:
     case HAUL_FAILED:
@@ -174,7 +175,6 @@ static bool is_refusal(enum haul_status status)
     case HAUL_BAD_OPTION:
     case HAUL_BUSY:
     case HAUL_TOO_SLOW:
-    case HAUL_CHECKSUM:
     case HAUL_STATUS_COUNT:
         break;
     }

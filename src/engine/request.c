@@ -164,21 +164,37 @@ static void pace_due(struct timer *timer)
 
 /* --- the body, into the sink ----------------------------------------------------------------- */
 
-static void write_done(struct sink_write *write, const struct haul_error *error)
+static void chunk_used(struct request_write *slot)
 {
-    struct request_write *slot = CONTAINER_OF(write, struct request_write, write);
     struct request *request = slot->request;
     struct chunk *chunk = slot->chunk;
 
-    if (error->status != HAUL_OK) {
-        body_stop(request->leg, error, false);
-        if (request->error.status == HAUL_OK)
-            request_abort(request, error); /* it can't end yet: this write still counts */
-    }
+    if (--slot->users > 0)
+        return;
     slot->chunk = NULL;
     request->writing--;
     exchange_give_chunk(&request->exchange, chunk);
     settle(request);
+}
+
+static void piece_done(struct verify_piece *piece)
+{
+    chunk_used(CONTAINER_OF(piece, struct request_write, piece));
+}
+
+static void write_done(struct sink_write *write, const struct haul_error *error)
+{
+    struct request_write *slot = CONTAINER_OF(write, struct request_write, write);
+    struct request *request = slot->request;
+
+    if (error->status == HAUL_OK) {
+        verify_stored(transfer_of(request)->body.verify);
+    } else {
+        body_stop(request->leg, error, false);
+        if (request->error.status == HAUL_OK)
+            request_abort(request, error); /* it can't end yet: this write still counts */
+    }
+    chunk_used(slot);
 }
 
 static void write_chunk(struct request *request, struct chunk *chunk, struct span data,
@@ -190,10 +206,13 @@ static void write_chunk(struct request *request, struct chunk *chunk, struct spa
         slot++;
     CHECK(slot < request->writes + EXCHANGE_CHUNKS_MAX);
     slot->chunk = chunk;
+    slot->users = 1;
     slot->write.data = data.data;
     slot->write.len = data.len;
     slot->write.offset = offset;
     request->writing++;
+    if (verify_chunk(transfer_of(request)->body.verify, &slot->piece, offset, data.data, data.len))
+        slot->users++;
     sink_write(sink_of(request), &slot->write);
 }
 
@@ -350,21 +369,43 @@ static void opened(struct request *request)
     start_body(request);
 }
 
-static void open_sink(struct request *request, enum transfer_verdict verdict)
+/* Nothing is being hashed of what may be given up now. */
+static void hushed(void *context)
 {
+    struct request *request = context;
     struct haul_download *transfer = transfer_of(request);
     struct body *body = &transfer->body;
     struct sink_version version = {.validator = text_span(&body->validator),
                                    .total = body->total,
                                    .decided = body_needs_checksum(transfer)};
 
-    if (verdict == TRANSFER_RESUME && body->open) {
+    struct haul_error error;
+
+    if (request->state == REQUEST_SETTLING) {
+        request->step = false;
+        settle(request);
+        return;
+    }
+    if (!body_want_digests(transfer, request->whole)) {
+        request->step = false;
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        fail_all(request, &error);
+        return;
+    }
+    transfer->sink->operations->open(transfer->sink, !request->whole, &version);
+}
+
+static void open_sink(struct request *request)
+{
+    struct body *body = &transfer_of(request)->body;
+
+    if (!request->whole && body->open) {
         opened(request);
         return;
     }
     request->state = REQUEST_OPENING;
     request->step = true;
-    transfer->sink->operations->open(transfer->sink, verdict == TRANSFER_RESUME, &version);
+    body_hush(transfer_of(request), hushed, request);
 }
 
 static void exchange_head(struct exchange *exchange)
@@ -388,7 +429,7 @@ static void exchange_head(struct exchange *exchange)
         extents_clear(&transfer->body.earlier);
     }
     if (transfer->body.leader == leg)
-        open_sink(request, verdict);
+        open_sink(request);
     else
         start_body(request);
 }
@@ -608,6 +649,7 @@ struct request *request_take(struct worker *worker)
     for (size_t i = 0; i < COUNT_OF(request->writes); i++) {
         request->writes[i].request = request;
         request->writes[i].write.done = write_done;
+        request->writes[i].piece.done = piece_done;
     }
     request->read.done = compare_read;
     timer_init(&request->pace_timer, pace_due);

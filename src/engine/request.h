@@ -26,6 +26,8 @@ struct request_write {
     struct sink_write write;
     struct request *request;
     struct chunk *chunk; /* NULL: the place is free */
+    unsigned users;      /* of the chunk: the write, the piece */
+    struct verify_piece piece;
 };
 
 struct request {

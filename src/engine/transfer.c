@@ -14,6 +14,16 @@
 #include "http/request.h"
 #include "sink/file_name.h"
 
+/* What has come is either stored, or came in vain. */
+uint64_t transfer_again_bytes(const struct haul_download *transfer)
+{
+    uint64_t once = transfer->stored_bytes > transfer->body.resumed_bytes
+                        ? transfer->stored_bytes - transfer->body.resumed_bytes
+                        : 0;
+
+    return transfer->body.received_bytes > once ? transfer->body.received_bytes - once : 0;
+}
+
 /* --- the end --------------------------------------------------------------------------------- */
 
 static void transfer_free(struct ref *ref)
@@ -46,6 +56,7 @@ static void count_end(const struct haul_download *transfer)
 {
     struct haul_stats *stats = &transfer->engine->stats;
 
+    stats->again_bytes += transfer_again_bytes(transfer);
     if (transfer->error.status == HAUL_OK)
         stats->done++;
     else if (transfer->error.status == HAUL_UNFINISHED)
@@ -63,9 +74,15 @@ static void transfer_end(struct haul_download *transfer)
     list_remove(&transfer->node);
     list_remove(&transfer->active_node);
     count_end(transfer);
-    log_write(&engine->log, transfer->error.status == HAUL_OK ? HAUL_LOG_INFO : HAUL_LOG_WARN,
-              "%s: %s", transfer->shown_url,
-              transfer->error.status == HAUL_OK ? "done" : transfer->error.text);
+    if (transfer->error.status == HAUL_OK)
+        log_write(&engine->log, HAUL_LOG_INFO,
+                  "%s: done; %llu bytes, %llu of them from before, %llu received twice%s",
+                  transfer->shown_url, (unsigned long long)transfer->stored_bytes,
+                  (unsigned long long)transfer->body.resumed_bytes,
+                  (unsigned long long)transfer_again_bytes(transfer),
+                  transfer->verified ? "; verified" : "");
+    else
+        log_write(&engine->log, HAUL_LOG_WARN, "%s: %s", transfer->shown_url, transfer->error.text);
     if (transfer->done) {
         transfer->done(transfer, transfer->user);
     } else if (transfer->handle) {
@@ -168,6 +185,9 @@ static bool copy_request(struct haul_download *transfer, const struct haul_reque
     text_free(&shown);
     transfer->kind = request->sink;
     transfer->fd = request->fd;
+    transfer->body.decided =
+        request->checksum && request->sink != HAUL_SINK_NONE &&
+        digest_parse(span_of(request->checksum), &transfer->body.checksum, NULL);
     transfer->bytes_max = request->bytes_max ? request->bytes_max : MEMORY_BYTES_MAX;
     transfer->done = request->done;
     transfer->user = request->user;
@@ -207,6 +227,8 @@ static bool check_out(const char *out, struct haul_error *error)
 
 static bool check_request(const struct haul_request *request, struct haul_error *error)
 {
+    struct digest checksum;
+
     if (!request->url) {
         error_set(error, HAUL_BAD_URL, 0, "there is no URL");
         return false;
@@ -216,6 +238,8 @@ static bool check_request(const struct haul_request *request, struct haul_error 
         return false;
     }
     if (request->out && !check_out(request->out, error))
+        return false;
+    if (request->checksum && !digest_parse(span_of(request->checksum), &checksum, error))
         return false;
     if (!engine_check_user_agent(request->user_agent, error))
         return false;

@@ -115,6 +115,7 @@ struct haul_download {
     struct text name;
     struct text path;
     bool kept;
+    bool verified;
     char *memory;
     uint64_t stored_bytes;
     /* Set by the engine's thread before the first grant: a transfer stays with its worker, for its
@@ -141,6 +142,8 @@ struct sink *transfer_make_sink(const struct haul_download *transfer);
 void transfer_end_cancelled(struct haul_engine *engine);
 /* No leg is waiting or active any more. Closes the sink; error says how it went. */
 void transfer_close(struct haul_download *transfer);
+/* Of an ended one: received, though they had been received before. */
+uint64_t transfer_again_bytes(const struct haul_download *transfer);
 /* From the worker. The sink is gone; error is that of publishing, if there was one. */
 void transfer_closed(struct message *message);
 

@@ -95,6 +95,8 @@ static void sink_over(struct haul_download *transfer)
 {
     struct sink *sink = transfer->sink;
 
+    verify_release(transfer->body.verify);
+    transfer->body.verify = NULL;
     transfer->name = sink->name;
     transfer->path = sink->path;
     transfer->kept = sink->kept;
@@ -111,10 +113,13 @@ static void abandoned(void *context, const struct haul_error *error)
     sink_over(context);
 }
 
-static void abandon(struct haul_download *transfer)
+static void abandon(void *context)
 {
+    struct haul_download *transfer = context;
+
     sink_set_user(transfer->sink, abandoned, transfer);
-    transfer->sink->operations->abandon(transfer->sink, true);
+    /* What is whole and wrong is no use to go on from. */
+    transfer->sink->operations->abandon(transfer->sink, transfer->error.status != HAUL_CHECKSUM);
 }
 
 static void published(void *context, const struct haul_error *error)
@@ -131,17 +136,54 @@ static void published(void *context, const struct haul_error *error)
     sink_over(transfer);
 }
 
-static void close_arrived(struct message *message)
+static void publish(struct haul_download *transfer)
 {
-    struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, message);
+    sink_set_user(transfer->sink, published, transfer);
+    transfer->sink->operations->publish(transfer->sink);
+}
 
-    transfer->stored_bytes = extents_bytes(&transfer->sink->stored);
-    if (transfer->error.status == HAUL_OK) {
-        sink_set_user(transfer->sink, published, transfer);
-        transfer->sink->operations->publish(transfer->sink);
+/* Where that can't be, it is removed. */
+static void set_aside(void *context, const struct haul_error *error)
+{
+    if (error->status == HAUL_OK)
+        sink_over(context);
+    else
+        abandon(context);
+}
+
+static void verified(void *context, const struct haul_error *error)
+{
+    struct haul_download *transfer = context;
+    struct sink *sink = transfer->sink;
+
+    transfer->verified = error->status == HAUL_OK;
+    if (transfer->verified) {
+        publish(transfer);
+        return;
+    }
+    transfer->error = *error;
+    if (error->status == HAUL_CHECKSUM && sink->operations->set_aside) {
+        sink_set_user(sink, set_aside, transfer);
+        sink->operations->set_aside(sink);
     } else {
         abandon(transfer);
     }
+}
+
+static void close_arrived(struct message *message)
+{
+    struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, message);
+    struct body *body = &transfer->body;
+
+    transfer->stored_bytes = extents_bytes(&transfer->sink->stored);
+    if (transfer->error.status == HAUL_OK && !body_want_digests(transfer, false))
+        error_set(&transfer->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    if (transfer->error.status != HAUL_OK)
+        body_hush(transfer, abandon, transfer);
+    else if (body->verify)
+        verify_finish(body->verify, transfer->stored_bytes, verified, transfer);
+    else
+        publish(transfer);
 }
 
 void worker_close(struct worker *worker, struct haul_download *transfer)
@@ -196,6 +238,7 @@ static void close_parts(struct worker *worker)
         if (ring_turn(worker->ring, UINT64_MAX) < 0)
             break;
     connector_destroy(worker->connector);
+    verify_room_free(&worker->verify_room);
     directories_destroy(worker->directories);
     buffers_destroy(worker->buffers);
 }
@@ -304,6 +347,7 @@ struct worker *worker_create(const struct worker_setup *setup, struct haul_error
     list_init(&worker->idle_requests);
     if (!worker->ring && !separate(worker, setup, error))
         goto free_worker;
+    verify_room_init(&worker->verify_room, worker->ring);
     if (!create_parts(worker, setup))
         goto close_parts;
     if (worker->state == WORKER_DRIVEN || thread_start(&worker->thread, worker_main, worker))

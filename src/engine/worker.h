@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "engine/post.h"
+#include "engine/verify.h"
 #include "haul/haul.h"
 #include "net/connector.h"
 #include "ring/buffers.h"
@@ -50,6 +51,7 @@ struct worker {
     struct resolver *resolver;
     struct connector *connector;
     struct directories *directories;
+    struct verify_room verify_room;
     struct list idle_requests;
     size_t request_count;
     struct worker_counts counts;
