@@ -312,8 +312,6 @@ static size_t readable(const struct verify *verify)
         return 0;
     if (first && end > first->offset)
         end = first->offset;
-    if (verify->goal == GOAL_FINISH && end > verify->bytes)
-        end = verify->bytes;
     if (end <= verify->position)
         return 0;
     return end - verify->position < VERIFY_READ_BYTES ? (size_t)(end - verify->position)
@@ -432,8 +430,8 @@ bool verify_chunk(struct verify *verify, struct verify_piece *piece, uint64_t of
         return false;
     }
     verify->claimed = offset + len - skip;
-    if (verify->state == VERIFY_IDLE && offset == verify->position &&
-        len - skip <= VERIFY_AT_ONCE_BYTES) {
+    if (offset == verify->position && len - skip <= VERIFY_AT_ONCE_BYTES) {
+        /* So nothing is under way. */
         if (verify->hash_count == 0)
             begin_hashes(verify);
         hash_data(verify, data + skip, len - skip);

@@ -82,6 +82,12 @@ static void test_structured(void **state)
         {"sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabD:", NULL},
         {"sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDgAAAA:", NULL},
         {"sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDgA:", NULL},
+        {"sha-384=:zb5EjsnBMKRAcyXjAY81b2fMc24KzrDy92hlkk1pmUHjqntF1vBlWok+amSDnUsd:",
+         "cdbe448ec9c130a4407325e3018f356f67cc736e0aceb0f2f76865924d699941e3aa7b45d6f0655a893e6a648"
+         "39d4"
+         "b1d"},
+        {"sha-384=:zb5EjsnBMKRAcyXjAY81b2fMc24KzrDy92hlkk1pmUHjqntF1vBlWok+amSDnUsdA:", NULL},
+        {"sha-512=:AAAAAAAA" SHA512_BASE64 ":", NULL},
         {"sha-256=::", NULL},
         {"sha-256=:", NULL},
         {"sha-256=", NULL},

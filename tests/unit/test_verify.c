@@ -214,6 +214,8 @@ static void told_done(void *context, const struct haul_error *error)
     struct told *told = context;
 
     assert_false(calling);
+    for (unsigned i = 0; i < lent_count; i++)
+        assert_int_equal(lents[i].done, lents[i].taken);
     told->count++;
     told->error = *error;
 }
@@ -773,6 +775,26 @@ static void test_read_error(void **state)
     end_one(verify, &fake);
 }
 
+/* In the end, with a piece in line. */
+static void test_read_error_at_last(void **state)
+{
+    struct fake fake;
+    struct verify *verify = begin_one(2 * MIB, &fake, &readable);
+
+    (void)state;
+    store(&fake, 0, MIB);
+    fake.slow = true;
+    fake.read_error = EIO;
+    want(verify, VERIFY_USER, HASH_SHA256);
+    assert_true(offer(verify, MIB, 2 * MIB)->taken);
+    store(&fake, MIB, size);
+    fake.slow = false;
+    let_read(&fake);
+    assert_int_equal(finish(verify), HAUL_FILE_IO);
+    assert_int_equal(done_count, 1);
+    end_one(verify, &fake);
+}
+
 /* Out of order, in a sink that can't be read; or not there at all. */
 static void test_not_all_there(void **state)
 {
@@ -889,6 +911,50 @@ static void test_stop(void **state)
     }
 }
 
+/* It goes on where it was. */
+static void test_stop_and_go_on(void **state)
+{
+    struct fake fake;
+    struct verify *verify = begin_one(4 * CHUNK, &fake, &unreadable);
+    struct told told;
+
+    (void)state;
+    want(verify, VERIFY_USER, HASH_SHA256);
+    block_helper();
+    assert_true(offer(verify, 0, CHUNK)->taken);
+    assert_true(offer(verify, CHUNK, 2 * CHUNK)->taken);
+    stop_start(verify, &told);
+    unblock_helper();
+    wait_for(&told);
+    assert_false(offer(verify, 0, CHUNK)->taken); /* what was in hand counts */
+    assert_true(offer(verify, CHUNK, 3 * CHUNK)->taken);
+    stop(verify);
+    assert_true(offer(verify, 3 * CHUNK, 4 * CHUNK)->taken);
+    assert_int_equal(finish(verify), HAUL_OK);
+    end_one(verify, &fake);
+}
+
+/* What is about to be read is not taken from memory when it comes once more. */
+static void test_twice(void **state)
+{
+    struct fake fake;
+    struct verify *verify = begin_one(4 * CHUNK, &fake, &readable);
+
+    (void)state;
+    want(verify, VERIFY_USER, HASH_SHA256);
+    store(&fake, 0, CHUNK);
+    room.taken = VERIFY_READS_MAX; /* it has to wait for a buffer */
+    verify_stored(verify);
+    assert_false(offer(verify, 0, CHUNK)->taken);
+    assert_true(offer(verify, CHUNK, 4 * CHUNK)->taken);
+    store(&fake, CHUNK, size);
+    stop(verify);
+    room.taken = 0;
+    assert_int_equal(finish(verify), HAUL_OK);
+    assert_int_equal(fake.read_bytes, size);
+    end_one(verify, &fake);
+}
+
 /* ---- many at once ---- */
 
 static void test_room(void **state)
@@ -940,8 +1006,10 @@ int main(void)
         cmocka_unit_test(test_overlap),        cmocka_unit_test(test_random),
         cmocka_unit_test(test_mismatch),       cmocka_unit_test(test_want),
         cmocka_unit_test(test_nothing_wanted), cmocka_unit_test(test_whole_file),
-        cmocka_unit_test(test_read_error),     cmocka_unit_test(test_not_all_there),
-        cmocka_unit_test(test_stop),           cmocka_unit_test(test_room),
+        cmocka_unit_test(test_read_error),     cmocka_unit_test(test_read_error_at_last),
+        cmocka_unit_test(test_not_all_there),  cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_and_go_on), cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_room),
     };
 
     return UNIT_RUN(tests);
