@@ -104,6 +104,8 @@ uint64_t request_position(const struct request *request)
     const struct leg *leg = request->leg;
     uint64_t at = request->base_bytes + request->exchange.received_bytes;
 
+    if (request->state == REQUEST_SETTLING)
+        return leg->range.to;
     return request->state == REQUEST_BODY && at > leg->range.from ? at : leg->range.from;
 }
 

@@ -67,7 +67,7 @@ void request_start(struct request *request, struct leg *leg);
 /* Ends as soon as what is under way lets it, with body_leg_over(). */
 void request_abort(struct request *request, const struct haul_error *error);
 
-/* Up to where its leg's range has been received. */
+/* Up to where its leg's range has been received; what has ended has nothing before it any more. */
 uint64_t request_position(const struct request *request);
 /* Bytes per second, over the last moments; 0: not known yet. */
 uint64_t request_speed(const struct request *request);
