@@ -449,14 +449,13 @@ static void make_room(struct leg *leg)
         worker_close_idle(engine->workers[number], url_origin(&leg->url));
 }
 
+/* The first leg's choice is that of all. */
 static void choose_worker(struct leg *leg)
 {
     struct haul_download *transfer = leg->transfer;
     struct haul_engine *engine = transfer->engine;
-    unsigned number = 0;
+    unsigned number = transfer->sink ? transfer->worker->number : 0;
 
-    if (transfer->sink)
-        number = transfer->worker->number;
     if (engine->placement) {
         leg->origin = span_hash(url_origin(&leg->url), 0);
         if (!transfer->sink)
@@ -465,7 +464,8 @@ static void choose_worker(struct leg *leg)
         if (!leg->connection_expected)
             make_room(leg);
     }
-    transfer->worker = engine->workers[number];
+    if (!transfer->sink)
+        transfer->worker = engine->workers[number];
 }
 
 static void count_start(struct leg *leg)
