@@ -36,10 +36,10 @@ enum verify_state {
     VERIFY_HASHING  /* a helper has hashes, data and len, which are of `hand` or of buffer */
 };
 
-enum verify_goal {
-    GOAL_NONE,   /* whatever comes */
-    GOAL_FINISH, /* bytes, done */
-    GOAL_STOP    /* done */
+/* What is asked for: to be done once. */
+struct asked {
+    verify_done *done; /* NULL: it is not */
+    void *context;
 };
 
 struct wanted {
@@ -52,10 +52,9 @@ struct verify {
     struct verify_room *room;
     struct sink *sink;
     enum verify_state state;
-    enum verify_goal goal;
-    uint64_t bytes;
-    verify_done *done;
-    void *context;
+    struct asked stop;   /* comes before... */
+    struct asked finish; /* ...this */
+    uint64_t bytes;      /* of finish */
     struct wanted wanted[SOURCES];
     struct hash hashes[SOURCES]; /* one of each type that is wanted */
     unsigned hash_count;         /* 0: not begun */
@@ -211,21 +210,33 @@ static void judge(struct verify *verify, struct haul_error *error)
     }
 }
 
+static void tell(struct asked *asked, const struct haul_error *error)
+{
+    verify_done *done = asked->done;
+
+    asked->done = NULL;
+    done(asked->context, error);
+}
+
 /* From the loop: tells what was asked for, if it has come to an end. */
 static void settle(struct verify *verify)
 {
-    struct haul_error error = fine;
-    verify_done *done = verify->done;
+    struct haul_error error;
 
-    if (verify->goal == GOAL_NONE || verify->state != VERIFY_IDLE ||
-        list_is_linked(&verify->pieces) || list_is_linked(&verify->given_back))
+    if (verify->state != VERIFY_IDLE || list_is_linked(&verify->pieces) ||
+        list_is_linked(&verify->given_back))
         return;
-    if (verify->goal == GOAL_FINISH) {
+    if (verify->stop.done) {
+        tell(&verify->stop, &fine);
+        if (verify->finish.done) {
+            go_on(verify);
+            tell_later(verify);
+        }
+    } else if (verify->finish.done) {
         judge(verify, &error);
         begin_anew(verify);
+        tell(&verify->finish, &error);
     }
-    verify->goal = GOAL_NONE;
-    done(verify->context, &error);
 }
 
 static void later_done(struct op *op, int res)
@@ -329,7 +340,7 @@ static void read_done(struct sink_read *read, const struct haul_error *error)
     struct verify *verify = CONTAINER_OF(read, struct verify, read);
 
     verify->state = VERIFY_IDLE;
-    if (error->status == HAUL_OK && verify->goal != GOAL_STOP) {
+    if (error->status == HAUL_OK && !verify->stop.done) {
         hash_next(verify, read->data, read->len);
     } else {
         give_buffer(verify);
@@ -379,8 +390,7 @@ static void go_on(struct verify *verify)
 {
     struct verify_piece *first = first_piece(verify);
 
-    if (verify->state != VERIFY_IDLE || verify->goal == GOAL_STOP ||
-        verify->error.status != HAUL_OK)
+    if (verify->state != VERIFY_IDLE || verify->stop.done || verify->error.status != HAUL_OK)
         return;
     if (first && first->offset == verify->position) {
         list_remove(&first->node);
@@ -388,8 +398,8 @@ static void go_on(struct verify *verify)
         hash_next(verify, first->data, first->len);
     } else if (readable(verify) > 0) {
         read_back(verify);
-    } else if (verify->goal == GOAL_FINISH) {
-        give_back(verify); /* what they wait for will not come */
+    } else if (first && verify->finish.done) {
+        give_back(verify); /* what it waits for will not come */
     }
 }
 
@@ -420,8 +430,8 @@ bool verify_chunk(struct verify *verify, struct verify_piece *piece, uint64_t of
 {
     size_t skip;
 
-    if (!verify_wants(verify) || verify->goal != GOAL_NONE || verify->error.status != HAUL_OK ||
-        offset + len <= verify->claimed)
+    if (!verify_wants(verify) || verify->stop.done || verify->finish.done ||
+        verify->error.status != HAUL_OK || offset + len <= verify->claimed)
         return false;
     skip = offset < verify->claimed ? (size_t)(verify->claimed - offset) : 0;
     offset += skip;
@@ -506,7 +516,7 @@ struct verify *verify_create(struct verify_room *room, struct sink *sink)
 
 bool verify_busy(const struct verify *verify)
 {
-    return verify && (verify->state != VERIFY_IDLE || verify->goal != GOAL_NONE ||
+    return verify && (verify->state != VERIFY_IDLE || verify->stop.done || verify->finish.done ||
                       list_is_linked(&verify->pieces) || list_is_linked(&verify->given_back));
 }
 
@@ -528,21 +538,18 @@ void verify_reset(struct verify *verify)
 
 void verify_finish(struct verify *verify, uint64_t bytes, verify_done *done, void *context)
 {
-    CHECK(verify->goal == GOAL_NONE);
-    verify->goal = GOAL_FINISH;
+    CHECK(!verify->finish.done);
+    verify->finish = (struct asked){.done = done, .context = context};
     verify->bytes = bytes;
-    verify->done = done;
-    verify->context = context;
     go_on(verify);
     tell_later(verify);
 }
 
 void verify_stop(struct verify *verify, verify_done *done, void *context)
 {
-    CHECK(verify->goal != GOAL_STOP);
-    verify->goal = GOAL_STOP;
-    verify->done = done;
-    verify->context = context;
+    CHECK(!verify->stop.done);
+    verify->stop = (struct asked){.done = done, .context = context};
+    verify->finish.done = NULL;
     if (verify->state == VERIFY_WAITING) {
         list_remove(&verify->node);
         verify->state = VERIFY_IDLE;

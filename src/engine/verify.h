@@ -24,7 +24,7 @@ enum {
     VERIFY_READS_MAX = 4, /* at once, in one room */
     VERIFY_READ_BYTES = 512 * 1024,
     VERIFY_GAP_BYTES_MAX = 2 * 1024 * 1024, /* see verify_chunk() */
-    VERIFY_AT_ONCE_BYTES = 16 * 1024        /* not worth the way to a helper */
+    VERIFY_AT_ONCE_BYTES = 32 * 1024        /* not worth the way to a helper */
 };
 
 /* What those of one worker share: the buffers for what is read back. */
@@ -91,8 +91,8 @@ typedef void verify_done(void *context, const struct haul_error *error);
  */
 void verify_finish(struct verify *verify, uint64_t bytes, verify_done *done, void *context);
 /* Hands back what it has of chunks, and is done (OK) when nothing is under way. What has been
- * hashed counts; it may go on from there. Not while finishing, unless to give that up: its done
- * does not come then. */
+ * hashed counts; it may go on from there, or be asked to finish even before this is done. To stop
+ * gives up to finish: the done of that does not come. */
 void verify_stop(struct verify *verify, verify_done *done, void *context);
 /* The sink begins from nothing, maybe with another version: the server's digest is forgotten. Only
  * if idle; NULL is allowed. */

@@ -934,6 +934,31 @@ static void test_stop_and_go_on(void **state)
     end_one(verify, &fake);
 }
 
+/* It is asked to finish before it has stopped. */
+static void test_stop_and_finish(void **state)
+{
+    (void)state;
+    for (enum moment moment = MOMENT_IDLE; moment <= MOMENT_WAITING; moment++) {
+        struct fake fake;
+        struct verify *verify = begin_one(2 * MIB, &fake, &readable);
+        struct told stopped, finished = {0};
+
+        want(verify, VERIFY_USER, HASH_SHA256);
+        bring_to(moment, verify, &fake);
+        store(&fake, 0, size);
+        stop_start(verify, &stopped);
+        calling = true;
+        verify_finish(verify, size, told_done, &finished);
+        calling = false;
+        leave(moment, &fake);
+        wait_for(&stopped);
+        assert_int_equal(finished.count, 0);
+        wait_for(&finished);
+        assert_int_equal(finished.error.status, HAUL_OK);
+        end_one(verify, &fake);
+    }
+}
+
 /* What is about to be read is not taken from memory when it comes once more. */
 static void test_twice(void **state)
 {
@@ -1008,8 +1033,8 @@ int main(void)
         cmocka_unit_test(test_nothing_wanted), cmocka_unit_test(test_whole_file),
         cmocka_unit_test(test_read_error),     cmocka_unit_test(test_read_error_at_last),
         cmocka_unit_test(test_not_all_there),  cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_stop_and_go_on), cmocka_unit_test(test_twice),
-        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_stop_and_go_on), cmocka_unit_test(test_stop_and_finish),
+        cmocka_unit_test(test_twice),          cmocka_unit_test(test_room),
     };
 
     return UNIT_RUN(tests);
