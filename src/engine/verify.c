@@ -22,10 +22,11 @@
 #include "engine/verify.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 
-enum { SOURCES = VERIFY_SERVER + 1, BLOCK_BYTES = 64 * 1024 };
+enum { SOURCES = VERIFY_SERVER + 1, BLOCK_BYTES = 64 * 1024, SHOWN_DIGITS = 16 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -174,19 +175,35 @@ static void begin_hashes(struct verify *verify)
             hash_begin(&verify->hashes[verify->hash_count++], verify->wanted[i].digest.type);
 }
 
+/* Where two that differ are to be shown from, so that it can be seen. */
+static size_t show_from(const char *a, const char *b)
+{
+    size_t at = 0;
+
+    while (a[at] == b[at])
+        at++;
+    if (at < SHOWN_DIGITS)
+        return 0;
+    return at + SHOWN_DIGITS < strlen(a) ? at : strlen(a) - SHOWN_DIGITS;
+}
+
 static void compare(struct verify *verify, const struct digest *found, enum verify_source source,
                     struct haul_error *error)
 {
     const struct digest *wanted = &verify->wanted[source].digest;
     char found_hex[HASH_HEX_MAX], wanted_hex[HASH_HEX_MAX];
+    const char *cut;
+    size_t from;
 
     if (!verify->wanted[source].given || wanted->type != found->type || digest_equal(wanted, found))
         return;
     digest_hex(found, found_hex);
     digest_hex(wanted, wanted_hex);
-    error_set(error, HAUL_CHECKSUM, 0, "its %s is %.16s..., and not %.16s... as %s",
-              hash_name(found->type), found_hex, wanted_hex,
-              source == VERIFY_USER ? "asked for" : "the server says");
+    from = show_from(found_hex, wanted_hex);
+    cut = from > 0 ? "..." : "";
+    error_set(error, HAUL_CHECKSUM, 0, "its %s is %s%.*s..., and not %s%.*s... as %s",
+              hash_name(found->type), cut, SHOWN_DIGITS, found_hex + from, cut, SHOWN_DIGITS,
+              wanted_hex + from, source == VERIFY_USER ? "asked for" : "the server says");
 }
 
 static void judge(struct verify *verify, struct haul_error *error)

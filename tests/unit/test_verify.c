@@ -670,6 +670,33 @@ static void test_mismatch(void **state)
     }
 }
 
+/* Wherever they differ, it can be seen. */
+static void test_difference_is_shown(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 32; at++) {
+        struct fake fake;
+        struct verify *verify = begin_one(1, &fake, &readable);
+        struct digest digest;
+        struct haul_error error;
+        char found[20], wanted[20], *text;
+
+        digest_of(HASH_SHA256, &digest);
+        digest.bytes[at] ^= 0xff;
+        assert_int_equal(verify_want(verify, VERIFY_USER, &digest), VERIFY_TAKEN);
+        offer(verify, 0, 1);
+        assert_int_equal(finish_error(verify, &error), HAUL_CHECKSUM);
+        text = error.text + strlen("its sha-256 is ") + (at < 8 ? 0 : 3);
+        snprintf(found, sizeof(found), "%.16s", text);
+        text = strstr(error.text, "and not ") + strlen("and not ") + (at < 8 ? 0 : 3);
+        snprintf(wanted, sizeof(wanted), "%.16s", text);
+        assert_int_equal(strspn(found, "0123456789abcdef"), 16);
+        assert_int_equal(strspn(wanted, "0123456789abcdef"), 16);
+        assert_string_not_equal(found, wanted);
+        end_one(verify, &fake);
+    }
+}
+
 static void test_want(void **state)
 {
     struct fake fake;
@@ -1024,17 +1051,29 @@ static void test_room(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_in_order),       cmocka_unit_test(test_short_ones_at_once),
-        cmocka_unit_test(test_nothing),        cmocka_unit_test(test_line),
-        cmocka_unit_test(test_out_of_order),   cmocka_unit_test(test_resumed),
-        cmocka_unit_test(test_catches_up),     cmocka_unit_test(test_gap_that_nobody_writes),
-        cmocka_unit_test(test_overlap),        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_mismatch),       cmocka_unit_test(test_want),
-        cmocka_unit_test(test_nothing_wanted), cmocka_unit_test(test_whole_file),
-        cmocka_unit_test(test_read_error),     cmocka_unit_test(test_read_error_at_last),
-        cmocka_unit_test(test_not_all_there),  cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_stop_and_go_on), cmocka_unit_test(test_stop_and_finish),
-        cmocka_unit_test(test_twice),          cmocka_unit_test(test_room),
+        cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_short_ones_at_once),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_resumed),
+        cmocka_unit_test(test_catches_up),
+        cmocka_unit_test(test_gap_that_nobody_writes),
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_mismatch),
+        cmocka_unit_test(test_difference_is_shown),
+        cmocka_unit_test(test_want),
+        cmocka_unit_test(test_nothing_wanted),
+        cmocka_unit_test(test_whole_file),
+        cmocka_unit_test(test_read_error),
+        cmocka_unit_test(test_read_error_at_last),
+        cmocka_unit_test(test_not_all_there),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_stop_and_go_on),
+        cmocka_unit_test(test_stop_and_finish),
+        cmocka_unit_test(test_twice),
+        cmocka_unit_test(test_room),
     };
 
     return UNIT_RUN(tests);
