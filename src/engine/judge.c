@@ -78,32 +78,24 @@ static bool same_version(const struct leg *leg, const struct response *response)
            validator.len == 0 || span_equal(validator, text_span(&body->validator));
 }
 
-/* What the server says the file hashes to, of this version; false: that can't be, *verdict tells
- * what follows. */
+/* What the server says the file hashes to, of this version, unless the user knows better. False: it
+ * can't be taken, *verdict tells what follows. */
 static bool take_digest(struct leg *leg, const struct response *response, bool whole,
                         enum transfer_verdict *verdict)
 {
-    struct haul_download *transfer = leg->transfer;
-    struct body *body = &transfer->body;
+    const struct haul_download *transfer = leg->transfer;
+    struct body *body = &leg->transfer->body;
     enum haul_check_digest check = transfer->worker->options->check_digest;
     struct digest digest;
-    bool has = check != HAUL_CHECK_DIGEST_NO && response_digest(response, &digest);
 
     if (whole)
         body->is_announced = false;
-    if (!has && !body->decided && !body->is_announced && check == HAUL_CHECK_DIGEST_REQUIRE &&
-        transfer->kind != HAUL_SINK_NONE) {
-        *verdict = drop(leg, HAUL_CHECKSUM, "the server sends no digest to compare the file with");
-        return false;
-    }
-    if (!has)
+    if (check == HAUL_CHECK_DIGEST_NO || body->decided || transfer->kind == HAUL_SINK_NONE)
         return true;
-    if (body->decided && digest.type == body->checksum.type &&
-        !digest_equal(&digest, &body->checksum)) {
-        *verdict = drop(leg, HAUL_CHECKSUM,
-                        "the server's file has another %s than the one asked "
-                        "for",
-                        hash_name(digest.type));
+    if (!response_digest(response, &digest)) {
+        if (body->is_announced || check != HAUL_CHECK_DIGEST_REQUIRE)
+            return true;
+        *verdict = drop(leg, HAUL_CHECKSUM, "the server sends no digest to compare the file with");
         return false;
     }
     if (body->is_announced && digest.type == body->announced.type &&
