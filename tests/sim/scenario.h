@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What a seed stands for: servers and what they hold, downloads, options, and the lives of the
+ * process that is to fetch it all: each ends by itself, by a stop, or by a crash, but the last,
+ * in which nothing goes wrong any more.
+ */
+#ifndef TESTS_SIM_SCENARIO_H
+#define TESTS_SIM_SCENARIO_H
+
+#include "haul/haul.h"
+#include "tests/sim/net.h"
+#include "tests/sim/world.h"
+
+#define SCENARIO_ROOT "/target"
+
+enum { WANTS_MAX = 8, MIRRORS_MAX = 3, FOREIGN_MAX = 4, SIZE_MAX_BYTES = 2 * 1024 * 1024 };
+
+/* One download. */
+struct want {
+    struct scenario *scenario;
+    struct resource resource; /* each has its own */
+    size_t copy_count;        /* of it: where it was asked for, and mirrors */
+    const struct copy *copies[MIRRORS_MAX + 1];
+    char url[128];
+    char out[64];  /* "": what the URL says */
+    char name[64]; /* that it should get */
+    struct event change;
+    /* This life. */
+    bool submitted;
+    bool told;
+    enum haul_status status;
+    uint64_t sent_before; /* resource.sent_bytes at its beginning */
+    /* All lives. */
+    bool finished;
+    char path[256];
+    uint64_t kept_bytes; /* at the end of the last life, which was a good one */
+    unsigned kept_version;
+};
+
+/* Another program's file. */
+struct foreign {
+    char path[128];
+    struct content content;
+};
+
+struct scenario {
+    struct world *world;
+    struct dice dice;
+    struct haul_options options;
+    size_t want_count;
+    struct want wants[WANTS_MAX];
+    size_t foreign_count;
+    struct foreign foreigns[FOREIGN_MAX];
+    unsigned lives;
+    bool calm;       /* in this life nothing goes wrong */
+    bool power_lost; /* at least once */
+};
+
+struct scenario *scenario_create(struct world *world);
+void scenario_destroy(struct scenario *scenario);
+/* Chooses how the next life goes: faults, and when it crashes or is stopped. stop_ns: UINT64_MAX if
+ * it is not. */
+void scenario_plan_life(struct scenario *scenario, unsigned life, uint64_t *stop_ns);
+
+#endif
