@@ -63,6 +63,11 @@ void check_told(struct want *want, const struct haul_result *result)
         world_fail(world, "%s is told twice", want->url);
     want->told = true;
     want->status = result->status;
+    world->counts.done += result->status == HAUL_OK;
+    world->counts.stopped += result->status == HAUL_UNFINISHED;
+    world->counts.failed += result->status != HAUL_OK && result->status != HAUL_UNFINISHED;
+    world->counts.kept += result->kept;
+    world->counts.resumed += result->resumed_bytes > 0;
     want->kept_bytes = result->kept ? result->bytes : 0;
     want->kept_version = want->resource.current;
     if (result->status == HAUL_OK)
@@ -113,6 +118,7 @@ static void check_final(struct look *look, struct want *want, const char *path, 
         describe(&want->resource, data, size);
         world_fail(world, "%s has its name, but is wrong", path);
     }
+    world->counts.damaged++;
     CHECK(look->damaged_count < COUNT_OF(look->damaged));
     snprintf(look->damaged[look->damaged_count++], sizeof(look->damaged[0]), "%s", path);
     if (want->finished && strcmp(want->path, path) == 0)

@@ -667,6 +667,7 @@ int disk_do(struct disk *disk, struct disk_call *call)
     if (call->kind != DISK_OPEN_DIRECTORY)
         check_name(disk, call->name);
     check_name(disk, call->to);
+    disk->world->counts.disk_calls++;
     count_down(disk->world);
     if (dice_permille(&disk->dice, disk->world->faults.disk))
         res = trouble_of(call, &disk->dice);

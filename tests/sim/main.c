@@ -75,6 +75,7 @@ static void run(struct world *world, haul_engine *engine, uint64_t stop_ns)
     do {
         if (world->now_ns >= stop_ns) {
             world_trace(world, "STOP", 0, 0, 0);
+            world->counts.stops++;
             haul_cancel_all(engine);
             stop_ns = UINT64_MAX;
         }
@@ -94,7 +95,7 @@ static void check_told_all(struct scenario *scenario)
 
 /* After a crash the engine lives on for a moment, on a disk that nobody will see again: to its end,
  * so that every simulated crash is a clean shut-down as well. */
-static void live(struct scenario *scenario, unsigned life)
+static void live(struct scenario *scenario)
 {
     struct world *world = scenario->world;
     struct haul_error error;
@@ -102,8 +103,9 @@ static void live(struct scenario *scenario, unsigned life)
     uint64_t stop_ns;
     bool crashed;
 
-    scenario_plan_life(scenario, life, &stop_ns);
-    world_trace(world, "LIFE", life, world->crash, scenario->calm);
+    scenario_plan_life(scenario, &stop_ns);
+    world->counts.lives++;
+    world_trace(world, "LIFE", scenario->life, world->crash, scenario->calm);
     engine = haul_engine_create(&scenario->options, &error);
     if (!engine)
         world_fail(world, "no engine: %s", error.text);
@@ -116,6 +118,8 @@ static void live(struct scenario *scenario, unsigned life)
         world_fail(world, "%zu files and directories are left open", disk_open_count(world->disk));
     crashed = world->survivor;
     if (crashed) {
+        world->counts.kills += world->crash == CRASH_KILL;
+        world->counts.power_losses += world->crash == CRASH_POWER;
         disk_destroy(world->disk);
         world->disk = world->survivor;
         world->survivor = NULL;
@@ -129,8 +133,25 @@ static void live(struct scenario *scenario, unsigned life)
         scenario->wants[i].kept_bytes = 0;
 }
 
-/* Returns the trace. */
-static uint64_t simulate(uint64_t seed, bool verbose)
+static bool all_finished(const struct scenario *scenario)
+{
+    for (size_t i = 0; i < scenario->want_count; i++)
+        if (!scenario->wants[i].finished)
+            return false;
+    return true;
+}
+
+static void add_counts(struct counts *sum, const struct counts *counts)
+{
+    const uint64_t *from = (const uint64_t *)counts;
+    uint64_t *to = (uint64_t *)sum;
+
+    for (size_t i = 0; i < sizeof(*counts) / sizeof(*from); i++)
+        to[i] += from[i];
+}
+
+/* Returns the trace, and adds to the counts. */
+static uint64_t simulate(uint64_t seed, bool verbose, struct counts *counts)
 {
     struct world *world = world_create(seed, verbose);
     struct scenario *scenario;
@@ -143,11 +164,14 @@ static uint64_t simulate(uint64_t seed, bool verbose)
         scenario->options.log = log_line;
         scenario->options.log_context = world;
     }
-    for (unsigned life = 0; life < scenario->lives; life++)
-        live(scenario, life);
+    while (scenario->life < scenario->lives) {
+        live(scenario);
+        scenario->life = all_finished(scenario) ? scenario->lives : scenario->life + 1;
+    }
     check_all_done(scenario);
     scenario_destroy(scenario);
     trace = world->trace;
+    add_counts(counts, &world->counts);
     world_destroy(world);
     return trace;
 }
@@ -158,6 +182,7 @@ static uint64_t simulate(uint64_t seed, bool verbose)
 struct progress {
     volatile uint64_t seed; /* under way */
     volatile uint64_t trace;
+    struct counts counts;
 };
 
 /* Too long a time in one seed: not a matter of the simulated time. */
@@ -171,11 +196,12 @@ static void limit_time(void)
 static int simulate_all(struct progress *progress, uint64_t to, bool verbose, bool twice)
 {
     for (; progress->seed <= to; progress->seed++) {
+        struct counts unused = {0};
         uint64_t trace;
 
         limit_time();
-        trace = simulate(progress->seed, verbose);
-        if (twice && simulate(progress->seed, false) != trace) {
+        trace = simulate(progress->seed, verbose, &progress->counts);
+        if (twice && simulate(progress->seed, false, &unused) != trace) {
             fprintf(stderr, "seed %" PRIu64 ": another time it goes another way\n", progress->seed);
             return 1;
         }
@@ -191,6 +217,20 @@ static void tell_death(uint64_t seed, int status)
                 WTERMSIG(status) == SIGPROF ? "it takes too long" : strsignal(WTERMSIG(status)));
     else if (WEXITSTATUS(status) != 1)
         fprintf(stderr, "seed %" PRIu64 ": ended with %d\n", seed, WEXITSTATUS(status));
+}
+
+static void show(const struct progress *progress)
+{
+    const struct counts *counts = &progress->counts;
+
+    printf("%" PRIu64 " lives: %" PRIu64 " kills, %" PRIu64 " losses of power, %" PRIu64 " stops\n",
+           counts->lives, counts->kills, counts->power_losses, counts->stops);
+    printf("%" PRIu64 " downloads done, %" PRIu64 " failed, %" PRIu64 " stopped; %" PRIu64
+           " kept something, %" PRIu64 " went on from it; %" PRIu64 " files damaged\n",
+           counts->done, counts->failed, counts->stopped, counts->kept, counts->resumed,
+           counts->damaged);
+    printf("%" PRIu64 " requests, %" PRIu64 " calls on files\ntrace %016" PRIx64 "\n",
+           counts->requests, counts->disk_calls, progress->trace);
 }
 
 /* How many failed. */
@@ -218,7 +258,7 @@ static unsigned run_seeds(uint64_t from, uint64_t to, bool verbose, bool twice)
         failed++;
         progress->seed++;
     }
-    printf("trace %016" PRIx64 "\n", progress->trace);
+    show(progress);
     return failed;
 }
 

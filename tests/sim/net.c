@@ -268,8 +268,11 @@ static void sent(struct event *event)
     end = strstr(socket->request.data, "\r\n\r\n");
     if (!end)
         return;
-    if (socket->replying)
+    if (socket->replying && socket->taken < reply_bytes(&socket->reply) - socket->reply.extra)
         world_fail(socket->net->world, "a request is sent before the answer to the last one");
+    if (socket->replying)
+        socket->arrived = socket->reply.cut;
+    event_stop(&socket->arriving);
     answer_request(socket, (size_t)(end + 4 - socket->request.data));
 }
 

@@ -47,7 +47,6 @@ struct net {
     struct host hosts[NET_HOSTS_MAX];
     size_t copy_count;
     struct copy copies[NET_COPIES_MAX];
-    uint64_t requests;
 };
 
 struct net *net_create(struct world *world);

@@ -36,7 +36,8 @@ static void make_hosts(struct scenario *scenario)
 
 static uint64_t some_size(struct dice *dice)
 {
-    uint64_t size = dice_size(dice, dice_permille(dice, 100) ? SIZE_MAX_BYTES : 300 * 1024);
+    uint64_t most = dice_permille(dice, 50) ? SIZE_MAX_BYTES : 300 * 1024;
+    uint64_t size = dice_permille(dice, 500) ? dice_size(dice, most) : dice_below(dice, most);
 
     if (dice_permille(dice, 50))
         return 0;
@@ -78,11 +79,12 @@ static struct copy *make_copy(struct scenario *scenario, struct want *want, cons
     struct net *net = scenario->world->net;
     struct dice *dice = &scenario->dice;
     struct copy *copy = &net->copies[net->copy_count++];
-    const unsigned resource = want->resource.number;
+    char path[sizeof(copy->path)];
 
     CHECK(net->copy_count <= NET_COPIES_MAX);
     copy->host = (size_t)dice_below(dice, net->host_count);
-    snprintf(copy->path, sizeof(copy->path), "/%s%zu/r%u.bin", kind, number, resource);
+    snprintf(path, sizeof(path), "/%s%zu/r%u.bin", kind, number, want->resource.number);
+    memcpy(copy->path, path, sizeof(path));
     copy->resource = &want->resource;
     copy->ranges = dice_permille(dice, 900);
     copy->validator = some_validator(dice);
@@ -207,7 +209,7 @@ static void calm_down(struct scenario *scenario)
     disk_set_capacity(scenario->world->disk, CAPACITY_BYTES);
 }
 
-void scenario_plan_life(struct scenario *scenario, unsigned life, uint64_t *stop_ns)
+void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
 {
     struct world *world = scenario->world;
     struct dice *dice = &scenario->dice;
@@ -216,16 +218,17 @@ void scenario_plan_life(struct scenario *scenario, unsigned life, uint64_t *stop
     world->crash = CRASH_NONE;
     for (size_t i = 0; i < scenario->want_count; i++)
         event_stop(&scenario->wants[i].change);
-    scenario->calm = life + 1 == scenario->lives || dice_permille(dice, 200);
+    scenario->calm = scenario->life + 1 == scenario->lives || dice_permille(dice, 200);
     if (scenario->calm)
         calm_down(scenario);
     else
         plan_weather(scenario);
-    if (life + 1 == scenario->lives)
+    if (scenario->life + 1 == scenario->lives)
         return;
-    if (dice_permille(dice, 600)) {
+    if (dice_permille(dice, 700)) {
         world->crash = dice_permille(dice, 500) ? CRASH_KILL : CRASH_POWER;
-        world->crash_countdown = dice_size(dice, 400);
+        world->crash_countdown =
+            dice_permille(dice, 500) ? dice_size(dice, 400) : 1 + dice_below(dice, 100);
     }
     /* Whoever may try without end is stopped in the end. */
     if (dice_permille(dice, 400) || (scenario->options.tries_max == 0 && !scenario->calm))

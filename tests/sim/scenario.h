@@ -52,6 +52,7 @@ struct scenario {
     size_t foreign_count;
     struct foreign foreigns[FOREIGN_MAX];
     unsigned lives;
+    unsigned life;   /* under way, from 0 on */
     bool calm;       /* in this life nothing goes wrong */
     bool power_lost; /* at least once */
 };
@@ -60,6 +61,6 @@ struct scenario *scenario_create(struct world *world);
 void scenario_destroy(struct scenario *scenario);
 /* Chooses how the next life goes: faults, and when it crashes or is stopped. stop_ns: UINT64_MAX if
  * it is not. */
-void scenario_plan_life(struct scenario *scenario, unsigned life, uint64_t *stop_ns);
+void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns);
 
 #endif

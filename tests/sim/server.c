@@ -380,8 +380,8 @@ static void set_pace(struct reply *reply, const struct answer *answer)
     reply->think_ns = dice_permille(dice, 500) ? 0 : dice_below(dice, 30 * NS_PER_MS);
     if (slow)
         reply->think_ns = dice_below(dice, 3 * NS_PER_S);
-    reply->burst_bytes = dice_permille(dice, 500) ? UINT32_MAX : 100 + dice_size(dice, 65536);
-    reply->pause_ns = dice_below(dice, (slow ? 1000 : 5) * NS_PER_MS);
+    reply->burst_bytes = dice_permille(dice, 300) ? UINT32_MAX : 100 + dice_size(dice, 65536);
+    reply->pause_ns = dice_below(dice, dice_permille(dice, 300) ? 300 * NS_PER_MS : 5 * NS_PER_MS);
     if (answer->trickles) {
         reply->burst_bytes = 1 + (reply->head_len + reply->len) / dice_between(dice, 5, 30);
         reply->pause_ns = dice_below(dice, 3 * NS_PER_S);
@@ -433,7 +433,7 @@ static void write_reply(struct answer *answer, struct reply *reply)
     } else if (reply->len > 0) {
         reply->resource = answer->copy->resource;
         if (framing == FRAMING_LENGTH)
-            reply->len += answer->extra_bytes;
+            reply->len += reply->extra = answer->extra_bytes;
     }
     CHECK(!head.failed);
     reply->head = head.data;
@@ -447,7 +447,7 @@ void server_answer(struct net *net, size_t host, struct span head, struct reply 
     struct answer answer = {.net = net, .dice = &net->dice};
     struct request request;
 
-    net->requests++;
+    net->world->counts.requests++;
     read_request(net, host, head, &request);
     plan(&answer, &request);
     if (answer.copy && dice_permille(answer.dice, net->world->faults.response))

@@ -53,7 +53,8 @@ struct reply {
     struct resource *resource; /* counts what is received of content; NULL: nobody does */
     uint64_t from;
     uint64_t len;
-    uint64_t cut; /* so many bytes of all that come before the ending */
+    uint64_t extra; /* of len, bytes that belong to no answer */
+    uint64_t cut;   /* so many bytes of all that come before the ending */
     enum ending ending;
     uint64_t think_ns;
     uint64_t burst_bytes; /* come at once, ... */

@@ -44,6 +44,22 @@ enum crash {
     CRASH_POWER /* the machine is: what was not synced may be there or not */
 };
 
+/* What has come up: a simulator in which nothing happens would find nothing. */
+struct counts {
+    uint64_t lives;
+    uint64_t kills;
+    uint64_t power_losses;
+    uint64_t stops;
+    uint64_t done;
+    uint64_t failed;
+    uint64_t stopped;
+    uint64_t kept;
+    uint64_t resumed;
+    uint64_t requests;
+    uint64_t disk_calls;
+    uint64_t damaged; /* files that lost bytes with the power, as they may */
+};
+
 struct world {
     uint64_t seed;
     bool verbose;
@@ -63,7 +79,8 @@ struct world {
     uint64_t crash_countdown;
     struct disk *survivor;  /* set: it has happened, and nothing counts any more */
     struct list disk_calls; /* under way; of struct disk_call */
-    unsigned idle_turns;    /* in a row, in which nothing happened */
+    struct counts counts;
+    unsigned idle_turns; /* in a row, in which nothing happened */
 };
 
 /* The world that ring_create() and resolver_create() find themselves in: they take no context. */
