@@ -227,9 +227,9 @@ static void spoil_status(struct answer *answer)
 static void spoil_range(struct answer *answer)
 {
     struct dice *dice = answer->dice;
-    uint64_t size = answer->content->size;
+    uint64_t size = answer->content->size, first;
 
-    switch (dice_below(dice, 6)) {
+    switch (dice_below(dice, 8)) {
     case 0: /* from elsewhere on */
         plan_part(answer, dice_below(dice, size), answer->last);
         break;
@@ -247,6 +247,11 @@ static void spoil_range(struct answer *answer)
         break;
     case 5:
         answer->length = dice_below(dice, 2 * answer->length);
+        break;
+    case 6: /* as many bytes as were asked for, but from elsewhere */
+    case 7:
+        first = dice_below(dice, size - answer->length + 1);
+        plan_part(answer, first, first + answer->length - 1);
         break;
     }
     if (answer->status == 206 && answer->last < answer->first)
@@ -272,7 +277,7 @@ static void change_version(struct answer *answer, const struct request *request)
 
 static void spoil(struct answer *answer, const struct request *request)
 {
-    switch (dice_below(answer->dice, 16)) {
+    switch (dice_below(answer->dice, 20)) {
     case 0:
     case 1:
         answer->cut_head = true;
@@ -280,6 +285,10 @@ static void spoil(struct answer *answer, const struct request *request)
     case 2:
     case 3:
     case 4:
+    case 16:
+    case 17:
+    case 18:
+    case 19:
         answer->cut_body = true;
         break;
     case 5:
