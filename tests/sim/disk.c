@@ -570,11 +570,6 @@ static int carry_out(struct disk *disk, struct disk_call *call)
     case DISK_TRUNCATE:
         disk_file_set_size(file_of(disk, call->fd), call->offset);
         return 0;
-    case DISK_TRIM:
-        free_pages(
-            file_of(disk, call->fd),
-            (size_t)((file_of(disk, call->fd)->size + DISK_PAGE_BYTES - 1) / DISK_PAGE_BYTES));
-        return 0;
     case DISK_SYNC:
         return do_sync(disk, call);
     case DISK_SYNC_DIRECTORY:
@@ -618,7 +613,6 @@ static int trouble_of(const struct disk_call *call, struct dice *dice)
     case DISK_FACTS:
     case DISK_GET_ATTRIBUTE:
     case DISK_REMOVE_ATTRIBUTE:
-    case DISK_TRIM:
         return -EIO;
     case DISK_OPEN_DIRECT:
         return -EOPNOTSUPP;

@@ -33,7 +33,6 @@ enum disk_call_kind {
     DISK_OPEN_DIRECT,
     DISK_ALLOCATE,
     DISK_TRUNCATE,
-    DISK_TRIM,
     DISK_SYNC,
     DISK_SYNC_DIRECTORY,
     DISK_RENAME,

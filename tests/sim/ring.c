@@ -561,6 +561,14 @@ void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way wa
                                    .flag = way == RING_WRITE_DIRECT});
 }
 
+void ring_read(struct ring *ring, struct op *op, int fd, void *buffer, size_t len, uint64_t offset)
+{
+    CHECK(len > 0);
+    start_disk(ring, op,
+               &(struct disk_call){
+                   .kind = DISK_READ, .fd = fd, .data = buffer, .len = len, .offset = offset});
+}
+
 void ring_write_stream(struct ring *ring, struct op *op, int fd, const void *data, size_t len)
 {
     (void)fd;
@@ -585,14 +593,20 @@ void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len)
     start_disk(ring, op, &(struct disk_call){.kind = DISK_TRUNCATE, .fd = fd, .offset = len});
 }
 
-void ring_trim(struct ring *ring, struct op *op, int fd)
-{
-    start_disk(ring, op, &(struct disk_call){.kind = DISK_TRIM, .fd = fd});
-}
-
 void ring_sync(struct ring *ring, struct op *op, int fd)
 {
     start_disk(ring, op, &(struct disk_call){.kind = DISK_SYNC, .fd = fd});
+}
+
+void ring_sync_directory(struct ring *ring, struct op *op, int directory)
+{
+    start_disk(ring, op, &(struct disk_call){.kind = DISK_SYNC_DIRECTORY, .fd = directory});
+}
+
+void ring_replace(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
+{
+    start_disk(ring, op,
+               &(struct disk_call){.kind = DISK_REPLACE, .fd = directory, .name = from, .to = to});
 }
 
 void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
