@@ -290,6 +290,7 @@ int main(int argc, char **argv)
     to = from;
     if (range.len > 0 && !span_to_u64(range, &to))
         return usage();
+    (void)setvbuf(stdout, NULL, verbose ? _IOLBF : _IOFBF, BUFSIZ);
     failed = run_seeds(from, to, verbose, twice);
     printf("%" PRIu64 " seeds, %u failed\n", to - from + 1, failed);
     return failed > 0;
