@@ -236,7 +236,7 @@ static bool must_rest(const struct leg *leg)
     const struct sink *sink = leg->transfer->sink;
     const struct body *body = &leg->transfer->body;
 
-    if (body->leg_count > 0 || leg->outcome == LEG_COMPLETE)
+    if (body->leg_count > 0 || body_complete(leg->transfer))
         return false;
     if (body->stopping && body->error.status == HAUL_DISK_FULL)
         return true;
