@@ -166,11 +166,13 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
     total = range.total != UINT64_MAX ? range.total : body->total;
     if (!same_version(leg, response) || (body->total != UINT64_MAX && total != body->total))
         return begin_anew(leg, "the file has changed on the server");
+#ifndef HAUL_PLANT_ANY_RANGE /* left out in a test that shows that this would be found out */
     if (range.first != request->asked.from ||
         range.last + 1 != (request->asked.to < total ? request->asked.to : total) ||
         (response_has_length(response) &&
          response_length(response) != range.last + 1 - range.first))
         return wrong_part(leg);
+#endif
     if (!take_digest(leg, response, false, &verdict))
         return verdict;
     if (body->validator.len == 0 && leg->source == body->validator_source)
