@@ -542,7 +542,9 @@ static int do_sync(struct disk *disk, const struct disk_call *call)
         sync_badly(file, &disk->dice);
         return -EIO;
     }
+#ifndef SIM_PLANT_NO_SYNC /* left out in a test that shows that this would be found out */
     disk_file_sync(file);
+#endif
     return 0;
 }
 

@@ -67,7 +67,7 @@ static void submit(struct scenario *scenario, haul_engine *engine)
 }
 
 /* Until all is told, or the crash. */
-static void run(struct world *world, haul_engine *engine, uint64_t stop_ns)
+static void turn(struct world *world, haul_engine *engine, uint64_t stop_ns)
 {
     uint64_t end_ns = world->now_ns + LIFE_SECONDS_MAX * (uint64_t)NS_PER_S;
     int64_t turn_ms;
@@ -110,7 +110,7 @@ static void live(struct scenario *scenario)
     if (!engine)
         world_fail(world, "no engine: %s", error.text);
     submit(scenario, engine);
-    run(world, engine, stop_ns);
+    turn(world, engine, stop_ns);
     if (!world->survivor)
         check_told_all(scenario);
     haul_engine_destroy(engine);
@@ -178,6 +178,13 @@ static uint64_t simulate(uint64_t seed, bool verbose, struct counts *counts)
 
 /* --- many seeds ------------------------------------------------------------------------------ */
 
+struct how {
+    bool verbose;
+    bool twice;
+    bool broken;
+    unsigned failed_max;
+};
+
 /* Shared with the process that simulates. */
 struct progress {
     volatile uint64_t seed; /* under way */
@@ -193,15 +200,15 @@ static void limit_time(void)
     (void)setitimer(ITIMER_PROF, &limit, NULL);
 }
 
-static int simulate_all(struct progress *progress, uint64_t to, bool verbose, bool twice)
+static int simulate_all(struct progress *progress, uint64_t to, const struct how *how)
 {
     for (; progress->seed <= to; progress->seed++) {
         struct counts unused = {0};
         uint64_t trace;
 
         limit_time();
-        trace = simulate(progress->seed, verbose, &progress->counts);
-        if (twice && simulate(progress->seed, false, &unused) != trace) {
+        trace = simulate(progress->seed, how->verbose, &progress->counts);
+        if (how->twice && simulate(progress->seed, false, &unused) != trace) {
             fprintf(stderr, "seed %" PRIu64 ": another time it goes another way\n", progress->seed);
             return 1;
         }
@@ -223,18 +230,19 @@ static void show(const struct progress *progress)
 {
     const struct counts *counts = &progress->counts;
 
-    printf("%" PRIu64 " lives: %" PRIu64 " kills, %" PRIu64 " losses of power, %" PRIu64 " stops\n",
+    printf("# %" PRIu64 " lives: %" PRIu64 " kills, %" PRIu64 " losses of power, %" PRIu64
+           " stops\n",
            counts->lives, counts->kills, counts->power_losses, counts->stops);
-    printf("%" PRIu64 " downloads done, %" PRIu64 " failed, %" PRIu64 " stopped; %" PRIu64
+    printf("# %" PRIu64 " downloads done, %" PRIu64 " failed, %" PRIu64 " stopped; %" PRIu64
            " kept something, %" PRIu64 " went on from it; %" PRIu64 " files damaged\n",
            counts->done, counts->failed, counts->stopped, counts->kept, counts->resumed,
            counts->damaged);
-    printf("%" PRIu64 " requests, %" PRIu64 " calls on files\ntrace %016" PRIx64 "\n",
+    printf("# %" PRIu64 " requests, %" PRIu64 " calls on files\n# trace %016" PRIx64 "\n",
            counts->requests, counts->disk_calls, progress->trace);
 }
 
 /* How many failed. */
-static unsigned run_seeds(uint64_t from, uint64_t to, bool verbose, bool twice)
+static unsigned run_seeds(uint64_t from, uint64_t to, const struct how *how)
 {
     struct progress *progress =
         mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -242,7 +250,7 @@ static unsigned run_seeds(uint64_t from, uint64_t to, bool verbose, bool twice)
 
     CHECK(progress != MAP_FAILED);
     progress->seed = from;
-    while (progress->seed <= to && failed < FAILED_MAX) {
+    while (progress->seed <= to && failed < how->failed_max) {
         pid_t child;
         int status;
 
@@ -250,7 +258,7 @@ static unsigned run_seeds(uint64_t from, uint64_t to, bool verbose, bool twice)
         child = fork();
         CHECK(child >= 0);
         if (child == 0)
-            exit(simulate_all(progress, to, verbose, twice));
+            exit(simulate_all(progress, to, how));
         CHECK(waitpid(child, &status, 0) == child);
         if (status == 0)
             break;
@@ -264,23 +272,38 @@ static unsigned run_seeds(uint64_t from, uint64_t to, bool verbose, bool twice)
 
 static int usage(void)
 {
-    fputs("Usage: sim [-v] [-t] FROM[-TO]\n", stderr);
+    fputs("Usage: sim [-v] [-t] [-x] FROM[-TO]\n", stderr);
     return 2;
+}
+
+/* In the form of the Test Anything Protocol. */
+static int run(uint64_t from, uint64_t to, const struct how *how)
+{
+    unsigned failed = run_seeds(from, to, how);
+    bool good = how->broken == (failed > 0);
+
+    printf("%sok 1 - seeds %" PRIu64 " to %" PRIu64, good ? "" : "not ", from, to);
+    if (how->broken)
+        printf(": one of them finds what is broken");
+    else if (failed > 0)
+        printf(": %u failed", failed);
+    puts("\n1..1");
+    return !good;
 }
 
 int main(int argc, char **argv)
 {
-    bool verbose = false, twice = false;
+    struct how how = {.failed_max = FAILED_MAX};
     uint64_t from, to;
     struct span range;
-    unsigned failed;
     int option;
 
-    while ((option = getopt(argc, argv, "vt")) != -1) {
+    while ((option = getopt(argc, argv, "vtx")) != -1) {
         if (option == '?')
             return usage();
-        verbose = verbose || option == 'v';
-        twice = twice || option == 't';
+        how.verbose = how.verbose || option == 'v';
+        how.twice = how.twice || option == 't';
+        how.broken = how.broken || option == 'x';
     }
     if (optind + 1 != argc)
         return usage();
@@ -290,8 +313,8 @@ int main(int argc, char **argv)
     to = from;
     if (range.len > 0 && !span_to_u64(range, &to))
         return usage();
-    (void)setvbuf(stdout, NULL, verbose ? _IOLBF : _IOFBF, BUFSIZ);
-    failed = run_seeds(from, to, verbose, twice);
-    printf("%" PRIu64 " seeds, %u failed\n", to - from + 1, failed);
-    return failed > 0;
+    if (how.broken)
+        how.failed_max = 1;
+    (void)setvbuf(stdout, NULL, how.verbose ? _IOLBF : _IOFBF, BUFSIZ);
+    return run(from, to, &how);
 }

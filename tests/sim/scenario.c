@@ -9,7 +9,7 @@
 #include "base/wheel.h"
 #include "tests/sim/disk.h"
 
-enum { LIVES_MAX = 6, CAPACITY_BYTES = 1 << 30 };
+enum { LIVES_MAX = 9, CAPACITY_BYTES = 1 << 30 };
 
 /* --- servers --------------------------------------------------------------------------------- */
 
@@ -36,8 +36,10 @@ static void make_hosts(struct scenario *scenario)
 
 static uint64_t some_size(struct dice *dice)
 {
-    uint64_t most = dice_permille(dice, 50) ? SIZE_MAX_BYTES : 300 * 1024;
-    uint64_t size = dice_permille(dice, 500) ? dice_size(dice, most) : dice_below(dice, most);
+    uint64_t most = dice_permille(dice, 50)    ? SIZE_MAX_BYTES
+                    : dice_permille(dice, 300) ? SIZE_MAX_BYTES / 2
+                                               : 300 * 1024;
+    uint64_t size = dice_permille(dice, 300) ? dice_size(dice, most) : dice_below(dice, most);
 
     if (dice_permille(dice, 50))
         return 0;
@@ -79,12 +81,10 @@ static struct copy *make_copy(struct scenario *scenario, struct want *want, cons
     struct net *net = scenario->world->net;
     struct dice *dice = &scenario->dice;
     struct copy *copy = &net->copies[net->copy_count++];
-    char path[sizeof(copy->path)];
 
     CHECK(net->copy_count <= NET_COPIES_MAX);
     copy->host = (size_t)dice_below(dice, net->host_count);
-    snprintf(path, sizeof(path), "/%s%zu/r%u.bin", kind, number, want->resource.number);
-    memcpy(copy->path, path, sizeof(path));
+    snprintf(copy->path, sizeof(copy->path), "/%s%zu/r%u.bin", kind, number, want->resource.number);
     copy->resource = &want->resource;
     copy->ranges = dice_permille(dice, 900);
     copy->validator = some_validator(dice);
@@ -124,8 +124,8 @@ static void make_want(struct scenario *scenario, unsigned number)
     snprintf(want->name, sizeof(want->name), "r%u.bin", number);
     if (dice_permille(dice, 300)) {
         snprintf(want->name, sizeof(want->name), "o%u.data", number);
-        snprintf(want->out, sizeof(want->out), "%s%s", dice_permille(dice, 200) ? "below/" : "",
-                 want->name);
+        snprintf(want->out, sizeof(want->out), "%so%u.data",
+                 dice_permille(dice, 200) ? "below/" : "", number);
     }
 }
 
@@ -232,7 +232,7 @@ void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
     }
     /* Whoever may try without end is stopped in the end. */
     if (dice_permille(dice, 400) || (scenario->options.tries_max == 0 && !scenario->calm))
-        *stop_ns = world->now_ns + dice_size(dice, 60 * NS_PER_S);
+        *stop_ns = world->now_ns + NS_PER_MS * dice_size(dice, 60 * 1000);
 }
 
 /* --- begin and end --------------------------------------------------------------------------- */

@@ -389,8 +389,9 @@ static void set_pace(struct reply *reply, const struct answer *answer)
     reply->think_ns = dice_permille(dice, 500) ? 0 : dice_below(dice, 30 * NS_PER_MS);
     if (slow)
         reply->think_ns = dice_below(dice, 3 * NS_PER_S);
-    reply->burst_bytes = dice_permille(dice, 300) ? UINT32_MAX : 100 + dice_size(dice, 65536);
-    reply->pause_ns = dice_below(dice, dice_permille(dice, 300) ? 300 * NS_PER_MS : 5 * NS_PER_MS);
+    reply->burst_bytes =
+        dice_permille(dice, 200) ? UINT32_MAX : dice_between(dice, 1000, 32 * 1024);
+    reply->pause_ns = dice_below(dice, dice_permille(dice, 300) ? 300 * NS_PER_MS : 50 * NS_PER_MS);
     if (answer->trickles) {
         reply->burst_bytes = 1 + (reply->head_len + reply->len) / dice_between(dice, 5, 30);
         reply->pause_ns = dice_below(dice, 3 * NS_PER_S);
