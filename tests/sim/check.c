@@ -9,14 +9,23 @@
 
 enum { AGAIN_BYTES = 4096, AGAIN_BYTES_A_LEG = 2 * 4096 };
 
-/* The version that this is all of; -1: it is none. */
-static int find_version(const struct resource *resource, const char *data, uint64_t size)
+static bool is_version(const struct content *content, const char *data, uint64_t size)
 {
+    return content->size == size && content_match(content, 0, data, (size_t)size) == size;
+}
+
+/* Whether this is all of one version that servers have had, and of the one that the checksum is of,
+ * if there is one. */
+static bool is_right(const struct want *want, const char *data, uint64_t size)
+{
+    const struct resource *resource = &want->resource;
+
+    if (want->checksum[0])
+        return is_version(&resource->versions[want->checksum_version], data, size);
     for (unsigned i = 0; i <= resource->current; i++)
-        if (resource->versions[i].size == size &&
-            content_match(&resource->versions[i], 0, data, (size_t)size) == size)
-            return (int)i;
-    return -1;
+        if (is_version(&resource->versions[i], data, size))
+            return true;
+    return false;
 }
 
 /* How it came to be wrong, for people. */
@@ -41,7 +50,7 @@ static void check_finished(struct want *want, const struct haul_result *result)
 
     if (!disk_find(world->disk, result->path, &data, &size))
         world_fail(world, "%s is done, but there is no file %s", want->url, result->path);
-    if (find_version(&want->resource, data, size) < 0) {
+    if (!is_right(want, data, size)) {
         describe(&want->resource, data, size);
         world_fail(world, "%s is done, but %s is wrong", want->url, result->path);
     }
@@ -68,6 +77,7 @@ void check_told(struct want *want, const struct haul_result *result)
     world->counts.failed += result->status != HAUL_OK && result->status != HAUL_UNFINISHED;
     world->counts.kept += result->kept;
     world->counts.resumed += result->resumed_bytes > 0;
+    want->mismatched = want->mismatched || result->status == HAUL_CHECKSUM;
     want->kept_bytes = result->kept ? result->bytes : 0;
     want->kept_version = want->resource.current;
     if (result->status == HAUL_OK)
@@ -112,7 +122,7 @@ static void check_final(struct look *look, struct want *want, const char *path, 
 {
     struct world *world = look->scenario->world;
 
-    if (find_version(&want->resource, data, size) >= 0)
+    if (is_right(want, data, size))
         return;
     if (look->crash != CRASH_POWER || look->scenario->options.durable) {
         describe(&want->resource, data, size);
@@ -123,6 +133,18 @@ static void check_final(struct look *look, struct want *want, const char *path, 
     snprintf(look->damaged[look->damaged_count++], sizeof(look->damaged[0]), "%s", path);
     if (want->finished && strcmp(want->path, path) == 0)
         want->finished = false;
+}
+
+/* What was put aside is not what was wanted; in an earlier life, or in this one. */
+static void check_aside(struct look *look, const struct want *want, const char *path,
+                        const char *data, uint64_t size)
+{
+    struct world *world = look->scenario->world;
+
+    if (look->crash == CRASH_NONE && !want->mismatched)
+        world_fail(world, "%s was put aside, and nobody was told", path);
+    if (want->checksum[0] && is_right(want, data, size))
+        world_fail(world, "%s was put aside, and is right", path);
 }
 
 static void look_at(void *context, const char *path, const char *data, uint64_t size)
@@ -139,6 +161,8 @@ static void look_at(void *context, const char *path, const char *data, uint64_t 
             world_fail(world, "%s was somebody else's, and has changed", path);
     } else if (!want) {
         world_fail(world, "nobody asked for %s", path);
+    } else if (strstr(path, ".checksum-mismatch")) {
+        check_aside(look, want, path, data, size);
     } else if (!ends_with(path, ".haul")) {
         check_final(look, want, path, data, size);
     }
@@ -227,11 +251,31 @@ static bool may_exist(const struct want *want)
 static void look_for_rest(void *context, const char *path, const char *data, uint64_t size)
 {
     struct scenario *scenario = context;
+    const struct want *want;
 
     (void)data;
     (void)size;
-    if (ends_with(path, ".haul") && !may_exist(find_want(scenario, path)))
+    if (!ends_with(path, ".haul"))
+        return;
+    want = find_want(scenario, path);
+    if (want->finished || !may_exist(want))
         world_fail(scenario->world, "all is done, and %s is left", path);
+}
+
+/* Nobody has it who could be asked for it, or nobody says what it must hash to. */
+static bool may_mismatch(const struct want *want)
+{
+    if (want->status != HAUL_CHECKSUM)
+        return false;
+    for (size_t i = 0; i < want->copy_count; i++) {
+        const struct copy *copy = want->copies[i];
+
+        if (want->checksum[0] && copy_version(copy) != want->checksum_version)
+            return true;
+        if (want->scenario->options.check_digest == HAUL_CHECK_DIGEST_REQUIRE && !copy->digests)
+            return true;
+    }
+    return false;
 }
 
 void check_all_done(struct scenario *scenario)
@@ -239,7 +283,7 @@ void check_all_done(struct scenario *scenario)
     for (size_t i = 0; i < scenario->want_count; i++) {
         const struct want *want = &scenario->wants[i];
 
-        if (!want->finished && !may_exist(want))
+        if (!want->finished && !may_exist(want) && !may_mismatch(want))
             world_fail(scenario->world, "nothing goes wrong any more, and %s ends with %d",
                        want->url, want->status);
     }

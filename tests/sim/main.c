@@ -58,6 +58,9 @@ static void submit(struct scenario *scenario, haul_engine *engine)
             continue;
         HAUL_REQUEST_INIT(&request);
         request.url = want->url;
+        request.mirrors = want->mirrors;
+        request.mirror_count = want->mirror_count;
+        request.checksum = want->checksum[0] ? want->checksum : NULL;
         request.out = want->out[0] ? want->out : NULL;
         request.done = ended;
         request.user = want;

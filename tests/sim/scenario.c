@@ -91,6 +91,9 @@ static struct copy *make_copy(struct scenario *scenario, struct want *want, cons
     copy->framing = dice_permille(dice, 800)   ? FRAMING_LENGTH
                     : dice_permille(dice, 500) ? FRAMING_CHUNKED
                                                : FRAMING_CLOSE;
+    copy->old = number > 0 && dice_permille(dice, 200);
+    copy->own_tags = dice_permille(dice, 500);
+    copy->digests = dice_permille(dice, 300);
     return copy;
 }
 
@@ -104,23 +107,49 @@ static void version_changes(struct event *event)
         want->resource.current++;
 }
 
+/* Where it is asked for, or a mirror; some lead elsewhere first. */
+static void add_copy(struct scenario *scenario, struct want *want, char url[128])
+{
+    struct copy *copy = make_copy(scenario, want, "a", want->copy_count);
+
+    if (dice_permille(&scenario->dice, 100))
+        copy->redirect = make_copy(scenario, want, "elsewhere", want->copy_count);
+    want->copies[want->copy_count++] = copy->redirect ? copy->redirect : copy;
+    snprintf(url, 128, "http://%s%s", scenario->world->net->hosts[copy->host].name, copy->path);
+}
+
+static void make_checksum(struct want *want, struct dice *dice)
+{
+    enum hash_type type = (enum hash_type)dice_below(dice, HASH_SHA512 + 1);
+    struct digest digest;
+    char hex[HASH_HEX_MAX];
+
+    if (dice_permille(dice, 600)) /* or there would be little that is right */
+        want->resource.version_count = 1;
+    want->checksum_version = (unsigned)dice_below(dice, want->resource.version_count);
+    resource_hash(&want->resource, want->checksum_version, type, &digest);
+    digest_hex(&digest, hex);
+    snprintf(want->checksum, sizeof(want->checksum), "%s=%s", hash_name(type), hex);
+}
+
 static void make_want(struct scenario *scenario, unsigned number)
 {
     struct want *want = &scenario->wants[number];
     struct dice *dice = &scenario->dice;
-    struct copy *copy;
 
     want->scenario = scenario;
     want->resource.number = number;
     event_init(&want->change, scenario->world, version_changes);
     make_versions(&want->resource, dice);
-    want->copy_count = 1;
-    copy = make_copy(scenario, want, "a", 0);
-    want->copies[0] = copy;
-    if (dice_permille(dice, 100))
-        copy->redirect = make_copy(scenario, want, "elsewhere", 0);
-    snprintf(want->url, sizeof(want->url), "http://%s%s",
-             scenario->world->net->hosts[copy->host].name, copy->path);
+    add_copy(scenario, want, want->url);
+    if (dice_permille(dice, 300))
+        want->mirror_count = (size_t)dice_between(dice, 1, MIRRORS_MAX);
+    for (size_t i = 0; i < want->mirror_count; i++) {
+        add_copy(scenario, want, want->mirror_urls[i]);
+        want->mirrors[i] = want->mirror_urls[i];
+    }
+    if (dice_permille(dice, 300))
+        make_checksum(want, dice);
     snprintf(want->name, sizeof(want->name), "r%u.bin", number);
     if (dice_permille(dice, 300)) {
         snprintf(want->name, sizeof(want->name), "o%u.data", number);
@@ -173,6 +202,11 @@ static void make_options(struct scenario *scenario)
     options->split_bytes_min = UINT64_C(4096) << dice_below(dice, 7);
     options->save_interval_ms = dice_permille(dice, 200) ? 0 : dice_size(dice, 2000);
     options->durable = false;
+    options->check_digest =
+        dice_permille(dice, 600)
+            ? HAUL_CHECK_DIGEST_AUTO
+            : (enum haul_check_digest)dice_below(dice, HAUL_CHECK_DIGEST_NO + 1);
+    options->lowest_speed = dice_permille(dice, 200) ? dice_size(dice, 100000) : 0;
 }
 
 /* --- lives ----------------------------------------------------------------------------------- */

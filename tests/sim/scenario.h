@@ -19,11 +19,16 @@ enum { WANTS_MAX = 8, MIRRORS_MAX = 3, FOREIGN_MAX = 4, SIZE_MAX_BYTES = 2 * 102
 struct want {
     struct scenario *scenario;
     struct resource resource; /* each has its own */
-    size_t copy_count;        /* of it: where it was asked for, and mirrors */
+    size_t copy_count;        /* of it: where it is asked for, and mirrors */
     const struct copy *copies[MIRRORS_MAX + 1];
     char url[128];
-    char out[64];  /* "": what the URL says */
-    char name[64]; /* that it should get */
+    char mirror_urls[MIRRORS_MAX][128];
+    const char *mirrors[MIRRORS_MAX];
+    size_t mirror_count;
+    char checksum[160];        /* "": none */
+    unsigned checksum_version; /* that it is of */
+    char out[64];              /* "": what the URL says */
+    char name[64];             /* that it should get */
     struct event change;
     /* This life. */
     bool submitted;
@@ -32,6 +37,7 @@ struct want {
     uint64_t sent_before; /* resource.sent_bytes at its beginning */
     /* All lives. */
     bool finished;
+    bool mismatched; /* at least once a checksum was wrong */
     char path[256];
     uint64_t kept_bytes; /* at the end of the last life, which was a good one */
     unsigned kept_version;

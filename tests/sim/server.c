@@ -46,8 +46,57 @@ struct answer {
     bool cut_head;
     bool cut_body;
     bool trickles;
+    bool wrong_digest;
     unsigned extra_bytes;
 };
+
+unsigned copy_version(const struct copy *copy)
+{
+    return copy->old ? 0 : copy->resource->current;
+}
+
+/* --- digests --------------------------------------------------------------------------------- */
+
+void resource_hash(struct resource *resource, unsigned version, enum hash_type type,
+                   struct digest *digest)
+{
+    const struct content *content = &resource->versions[version];
+    struct hash hash;
+    char data[4096];
+
+    hash_begin(&hash, type);
+    for (uint64_t done = 0; done < content->size;) {
+        size_t part =
+            content->size - done < sizeof(data) ? (size_t)(content->size - done) : sizeof(data);
+
+        content_fill(content, done, data, part);
+        hash_add(&hash, data, part);
+        done += part;
+    }
+    hash_end(&hash, digest);
+}
+
+static const struct digest *known_digest(struct resource *resource, unsigned version)
+{
+    if (!resource->hashed[version])
+        resource_hash(resource, version, HASH_SHA256, &resource->sha256[version]);
+    resource->hashed[version] = true;
+    return &resource->sha256[version];
+}
+
+static void add_base64(struct text *text, const uint8_t *bytes, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t at = 0; at < len; at += 3) {
+        unsigned bits = 0;
+
+        for (size_t i = 0; i < 3; i++)
+            bits = bits << 8 | (at + i < len ? bytes[at + i] : 0);
+        for (size_t i = 0; i < 4; i++)
+            text_add_char(text, at + i <= len ? digits[bits >> (18 - 6 * i) & 63] : '=');
+    }
+}
 
 /* --- the request ----------------------------------------------------------------------------- */
 
@@ -120,7 +169,8 @@ static void add_validator(struct text *text, const struct answer *answer, int64_
         text_printf(text, "\"r%u-v%u\"", answer->copy->resource->number, answer->version);
         break;
     case VALIDATOR_ETAG:
-        text_printf(text, "\"r%u-v%u\"", answer->copy->resource->number, answer->version);
+        text_printf(text, "\"r%u-v%u%s\"", answer->copy->resource->number, answer->version,
+                    answer->copy->own_tags ? answer->copy->path : "");
         break;
     case VALIDATOR_DATE:
         add_date(text, LONG_AGO_S + answer->version * INT64_C(100000));
@@ -187,7 +237,7 @@ static void plan(struct answer *answer, const struct request *request)
         answer->status = 404;
         return;
     }
-    answer->version = copy->resource->current;
+    answer->version = copy_version(copy);
     answer->content = &copy->resource->versions[answer->version];
     answer->total = answer->content->size;
     if (copy->redirect)
@@ -277,7 +327,7 @@ static void change_version(struct answer *answer, const struct request *request)
 
 static void spoil(struct answer *answer, const struct request *request)
 {
-    switch (dice_below(answer->dice, 20)) {
+    switch (dice_below(answer->dice, 22)) {
     case 0:
     case 1:
         answer->cut_head = true;
@@ -289,6 +339,8 @@ static void spoil(struct answer *answer, const struct request *request)
     case 17:
     case 18:
     case 19:
+    case 20:
+    case 21:
         answer->cut_body = true;
         break;
     case 5:
@@ -313,6 +365,7 @@ static void spoil(struct answer *answer, const struct request *request)
         answer->trickles = true;
         break;
     case 13:
+        answer->wrong_digest = dice_permille(answer->dice, 300);
         answer->garbage = dice_permille(answer->dice, 300);
         break;
     case 14:
@@ -345,6 +398,14 @@ static void add_fields(struct text *head, const struct answer *answer, enum fram
         text_add(head, etag ? SPAN("ETag: ") : SPAN("Last-Modified: "));
         add_validator(head, answer, now_s);
         text_add(head, SPAN("\r\n"));
+    }
+    if (copy->digests && answer->status < 300) {
+        struct digest digest = *known_digest(copy->resource, answer->version);
+
+        digest.bytes[0] = (uint8_t)(digest.bytes[0] + answer->wrong_digest);
+        text_add(head, SPAN("Repr-Digest: sha-256=:"));
+        add_base64(head, digest.bytes, hash_bytes(HASH_SHA256));
+        text_add(head, SPAN(":\r\n"));
     }
     if (answer->status == 206 && !answer->without_range)
         text_printf(head, "Content-Range: bytes %llu-%llu/%llu\r\n",

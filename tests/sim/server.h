@@ -10,6 +10,7 @@
 #define TESTS_SIM_SERVER_H
 
 #include "base/span.h"
+#include "crypto/hash.h"
 #include "tests/sim/content.h"
 #include "tests/sim/world.h"
 
@@ -20,6 +21,8 @@ struct resource {
     unsigned version_count;
     unsigned current; /* the version that servers have now */
     struct content versions[RESOURCE_VERSIONS_MAX];
+    struct digest sha256[RESOURCE_VERSIONS_MAX];
+    bool hashed[RESOURCE_VERSIONS_MAX];
     uint64_t sent_bytes; /* of bodies, as far as somebody has received them */
 };
 
@@ -37,7 +40,10 @@ struct copy {
     size_t host; /* of net->hosts */
     char path[48];
     struct resource *resource;
-    bool ranges; /* honours Range */
+    bool ranges;   /* honours Range */
+    bool old;      /* has the first version, and never another one */
+    bool own_tags; /* the same version has another ETag here than elsewhere */
+    bool digests;  /* sends Repr-Digest */
     enum validator validator;
     enum framing framing;
     const struct copy *redirect; /* NULL: it is here */
@@ -63,6 +69,10 @@ struct reply {
 
 struct net;
 
+/* What a server has at this place now. */
+unsigned copy_version(const struct copy *copy);
+void resource_hash(struct resource *resource, unsigned version, enum hash_type type,
+                   struct digest *digest);
 /* The answer to a request's head. */
 void server_answer(struct net *net, size_t host, struct span head, struct reply *reply);
 
