@@ -157,6 +157,9 @@ static void verified(void *context, const struct haul_error *error)
     struct sink *sink = transfer->sink;
 
     transfer->verified = error->status == HAUL_OK;
+#ifdef HAUL_PLANT_PUBLISH_UNVERIFIED /* in a test that shows that this is found out */
+    transfer->verified = true;
+#endif
     if (transfer->verified) {
         publish(transfer);
         return;
