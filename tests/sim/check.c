@@ -136,12 +136,14 @@ static void check_final(struct look *look, struct want *want, const char *path, 
 }
 
 /* What was put aside is not what was wanted; in an earlier life, or in this one. */
-static void check_aside(struct look *look, const struct want *want, const char *path,
-                        const char *data, uint64_t size)
+static void check_aside(struct look *look, struct want *want, const char *path, const char *data,
+                        uint64_t size)
 {
     struct world *world = look->scenario->world;
 
-    if (look->crash == CRASH_NONE && !want->mismatched)
+    if (look->crash != CRASH_NONE)
+        want->mismatched = true; /* there was nobody left to tell */
+    if (!want->mismatched)
         world_fail(world, "%s was put aside, and nobody was told", path);
     if (want->checksum[0] && is_right(want, data, size))
         world_fail(world, "%s was put aside, and is right", path);
