@@ -15,17 +15,27 @@ static uint64_t word_at(const struct content *content, uint64_t index)
     return value ^ value >> 32;
 }
 
+/* The part of one word that [offset, offset + len) begins with. */
+static size_t part_of_word(uint64_t offset, size_t len)
+{
+    size_t left = WORD - (size_t)(offset % WORD);
+
+    return left < len ? left : len;
+}
+
 void content_fill(const struct content *content, uint64_t offset, char *data, size_t len)
 {
-    size_t done = 0;
+    while (len > 0) {
+        uint64_t word = word_at(content, offset / WORD);
+        size_t part = part_of_word(offset, len);
 
-    while (done < len) {
-        uint64_t word = word_at(content, (offset + done) / WORD);
-        size_t from = (size_t)((offset + done) % WORD);
-        size_t part = WORD - from < len - done ? WORD - from : len - done;
-
-        memcpy(data + done, (const char *)&word + from, part);
-        done += part;
+        if (part == WORD)
+            memcpy(data, &word, WORD);
+        else
+            memcpy(data, (const char *)&word + offset % WORD, part);
+        data += part;
+        offset += part;
+        len -= part;
     }
 }
 
@@ -34,16 +44,20 @@ size_t content_match(const struct content *content, uint64_t offset, const char 
     size_t done = 0;
 
     while (done < len) {
-        uint64_t word = word_at(content, (offset + done) / WORD);
+        uint64_t word = word_at(content, (offset + done) / WORD), found;
         size_t from = (size_t)((offset + done) % WORD);
-        size_t part = WORD - from < len - done ? WORD - from : len - done;
+        size_t part = part_of_word(offset + done, len - done);
 
-        if (memcmp(data + done, (const char *)&word + from, part) != 0) {
-            while (data[done] == ((const char *)&word)[from++])
-                done++;
-            return done;
+        if (part == WORD) {
+            memcpy(&found, data + done, WORD);
+            if (found == word) {
+                done += WORD;
+                continue;
+            }
         }
-        done += part;
+        for (size_t i = 0; i < part; i++, done++)
+            if (data[done] != ((const char *)&word)[from + i])
+                return done;
     }
     return done;
 }

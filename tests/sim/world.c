@@ -50,10 +50,7 @@ static void show_time(const struct world *world)
 
 void world_trace(struct world *world, const char *what, uint64_t a, uint64_t b, uint64_t c)
 {
-    uint64_t head = 0;
-
-    strncpy((char *)&head, what, sizeof(head));
-    mix(world, head);
+    mix(world, (uint64_t)(unsigned char)what[0] << 8 | (unsigned char)what[1]);
     mix(world, world->now_ns);
     mix(world, a);
     mix(world, b ^ c << 32);
