@@ -202,6 +202,7 @@ static void write_done(struct sink_write *write, const struct haul_error *error)
 static void write_chunk(struct request *request, struct chunk *chunk, struct span data,
                         uint64_t offset)
 {
+    struct body *body = &transfer_of(request)->body;
     struct request_write *slot = request->writes;
 
     while (slot->chunk)
@@ -213,7 +214,8 @@ static void write_chunk(struct request *request, struct chunk *chunk, struct spa
     slot->write.len = data.len;
     slot->write.offset = offset;
     request->writing++;
-    if (verify_chunk(transfer_of(request)->body.verify, &slot->piece, offset, data.data, data.len))
+    /* What is to stop may never bring the bytes before it. */
+    if (!body->stopping && verify_chunk(body->verify, &slot->piece, offset, data.data, data.len))
         slot->users++;
     sink_write(sink_of(request), &slot->write);
 }
