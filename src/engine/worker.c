@@ -173,6 +173,13 @@ static void verified(void *context, const struct haul_error *error)
     }
 }
 
+static void finish_verifying(void *context)
+{
+    struct haul_download *transfer = context;
+
+    verify_finish(transfer->body.verify, transfer->stored_bytes, verified, transfer);
+}
+
 static void close_arrived(struct message *message)
 {
     struct haul_download *transfer = CONTAINER_OF(message, struct haul_download, message);
@@ -183,8 +190,10 @@ static void close_arrived(struct message *message)
         error_set(&transfer->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     if (transfer->error.status != HAUL_OK)
         body_hush(transfer, abandon, transfer);
+    else if (body->verify && body->hushing) /* the last leg was to stop, when all was there */
+        body_hush(transfer, finish_verifying, transfer);
     else if (body->verify)
-        verify_finish(body->verify, transfer->stored_bytes, verified, transfer);
+        finish_verifying(transfer);
     else
         publish(transfer);
 }
