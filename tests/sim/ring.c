@@ -24,6 +24,7 @@
 enum {
     READY_PASSES = 64,
     IDLE_TURNS_MAX = 1000,
+    IDLE_S_MAX = 20 * 60,      /* a server may ask for minutes */
     TURNS_AT_ONCE_MAX = 50000, /* without time going on */
     WALL_S = 1700000000
 };
@@ -55,6 +56,7 @@ struct ring {
     bool turning;
     bool woken;
     bool lent;
+    uint64_t busy_ns;   /* when something has happened last */
     uint64_t turned_ns; /* the time of the last turn, ... */
     uint64_t turns;     /* ... and how many there were at it */
 };
@@ -71,6 +73,7 @@ struct ring *ring_create(const struct ring_options *options, struct haul_error *
     ring->world = world_now;
     ring->world->ring = ring;
     wheel_init(&ring->wheel, ring->world->now_ns);
+    ring->busy_ns = ring->world->now_ns;
     list_init(&ring->ready);
     list_init(&ring->pending);
     list_init(&ring->answered);
@@ -411,23 +414,25 @@ static void check_progress(struct ring *ring, bool idle)
     ring->turned_ns = world->now_ns;
     if (++ring->turns > TURNS_AT_ONCE_MAX)
         world_fail(world, "%d turns of the loop, and no time goes by", TURNS_AT_ONCE_MAX);
-    world->idle_turns = idle ? world->idle_turns + 1 : 0;
+    if (!idle)
+        ring->busy_ns = world->now_ns;
+    if (world->now_ns - ring->busy_ns > IDLE_S_MAX * (uint64_t)NS_PER_S)
+        world_fail(world, "nothing happens any more, and the engine is not done");
+    world->idle_turns = idle && ring->turns > 1 ? world->idle_turns + 1 : 0;
     if (world->idle_turns > IDLE_TURNS_MAX)
         world_fail(world, "%d turns of the loop in which nothing happens", IDLE_TURNS_MAX);
 }
 
 int ring_turn(struct ring *ring, uint64_t until_ns)
 {
-    uint64_t before_ns = ring->world->now_ns;
     uint64_t happened = ring->world->happened;
     bool idle;
 
     CHECK(!ring->turning);
     ring->turning = true;
     world_go_on(ring->world, wait_until_ns(ring, until_ns));
-    idle = before_ns == ring->world->now_ns && happened == ring->world->happened &&
-           !list_is_linked(&ring->ready) && ring->answered_count == 0 &&
-           wheel_next_ns(&ring->wheel) > ring->world->now_ns;
+    idle = happened == ring->world->happened && !list_is_linked(&ring->ready) &&
+           ring->answered_count == 0 && wheel_next_ns(&ring->wheel) > ring->world->now_ns;
     ring->woken = false;
     end_answered(ring);
     end_ready(ring);

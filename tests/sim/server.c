@@ -403,6 +403,7 @@ static void add_fields(struct text *head, const struct answer *answer, enum fram
         struct digest digest = *known_digest(copy->resource, answer->version);
 
         digest.bytes[0] = (uint8_t)(digest.bytes[0] + answer->wrong_digest);
+        copy->resource->slandered = copy->resource->slandered || answer->wrong_digest;
         text_add(head, SPAN("Repr-Digest: sha-256=:"));
         add_base64(head, digest.bytes, hash_bytes(HASH_SHA256));
         text_add(head, SPAN(":\r\n"));

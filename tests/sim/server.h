@@ -23,6 +23,7 @@ struct resource {
     struct content versions[RESOURCE_VERSIONS_MAX];
     struct digest sha256[RESOURCE_VERSIONS_MAX];
     bool hashed[RESOURCE_VERSIONS_MAX];
+    bool slandered;      /* a server has sent a wrong digest of it */
     uint64_t sent_bytes; /* of bodies, as far as somebody has received them */
 };
 
