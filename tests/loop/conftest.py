@@ -94,11 +94,9 @@ def public_directory():
 
 
 @pytest.fixture(scope="session")
-def slowserver(tmp_path_factory):
+def slowserver():
     """Starts slowservers: slowserver(delay_ms) -> port."""
-    binary = tmp_path_factory.mktemp("slowserver") / "slowserver"
-    source = Path(__file__).with_name("slowserver.c")
-    subprocess.run(["cc", "-O2", "-o", binary, source], check=True)
+    binary = testbed.c_program("slowserver")
     processes = []
 
     def start(delay_ms):

@@ -9,6 +9,10 @@ benchmarks and the demo.
         run("haul", nginx.url("cert:expired", "/a.bin"))
     assert compare_trees(root, downloads) == []
 
+    with Relay(nginx.ports["http"], rates=[20e6], delay_ms=50) as relay:      # a long, narrow line before it
+        run("haul", relay.url("/a.bin"))
+        print(relay.report()["connections"])
+
     with Mounts() as mounts:
         run("haul", "-d", mounts.image("xfs", 300 << 20, "-b", "size=1024"), url)
 """
@@ -238,6 +242,70 @@ http {{
         lines += [f"root {self.root};", "location /autoindex/ { alias " + f"{self.root}/; autoindex on; }}",
                   self.server_extra]
         return "    server {\n" + "".join(f"        {line}\n" for line in lines) + "    }"
+
+
+class Relay:
+    """tests/loop/relay.c before a server on 127.0.0.1; a context manager.
+
+    port       the server's
+    rates, cuts, stalls   lists of bytes a second, and of bytes after which a connection is reset or held; the last
+                          one is for all connections that follow, 0 is none
+    delay_ms   both ways
+    listen     the port that it listens on, if it matters
+    scheme     of url()
+    """
+
+    def __init__(self, port, *, rates=(), delay_ms=0, cuts=(), stalls=(), listen=0, scheme="http"):
+        self._command = [c_program("relay"), "-d", str(delay_ms), "-p", str(listen)]
+        for letter, numbers in (("-r", rates), ("-c", cuts), ("-s", stalls)):
+            if numbers:
+                self._command += [letter, ",".join(str(int(number)) for number in numbers)]
+        self._command.append(str(port))
+        self._scheme = scheme
+        self.port = None
+        self.process = None
+
+    def url(self, path="/"):
+        return f"{self._scheme}://127.0.0.1:{self.port}{path}"
+
+    def report(self):
+        """{"up": bytes, "down": bytes, "now": s, "connections": [{"up", "down", "begin", "first", "last", "end"}]}:
+        first and last are when bytes came back; times count from the relay's beginning, 0 is not yet."""
+        self.tell("report")
+        return json.loads(self.process.stdout.readline())
+
+    def tell(self, command):
+        """report (whose answer must be read), cut, stall or go"""
+        self.process.stdin.write(f"{command}\n")
+        self.process.stdin.flush()
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+        return self
+
+    def __exit__(self, *exception):
+        self.process.stdin.close()  # which ends it, even if this process is killed
+        self.process.stdout.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@functools.cache
+def c_program(name, *flags):
+    """Compiles NAME.c of this directory and returns the program; removed at the end of this process."""
+    directory = Path(tempfile.mkdtemp(prefix=f"haul-{name}-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    program = directory / name
+    subprocess.run(["cc", "-O2", *flags, "-o", program, Path(__file__).with_name(f"{name}.c")], check=True)
+    return program
 
 
 @functools.cache
