@@ -48,10 +48,10 @@ def _binary(variable, default=None):
     return os.path.abspath(path) if path else None
 
 
-def _is_sanitized(binary):
+def is_sanitized(binary, by=("asan", "tsan")):
     with open(binary, "rb") as file:
         content = file.read()
-        return b"__asan_init" in content or b"__tsan_init" in content
+        return any(b"__%s_init" % name.encode() in content for name in by)
 
 
 BINARY = _binary("HAUL", ROOT / "build/src/haul")
@@ -62,7 +62,7 @@ def plain_binary():
     """A build whose time and memory mean something; skips the test where there is none."""
     if RELEASE:
         return RELEASE
-    if WRAP or _is_sanitized(BINARY):
+    if WRAP or is_sanitized(BINARY):
         pytest.skip("sanitizers and wrappers change time and memory; HAUL_RELEASE names a binary without")
     return BINARY
 
@@ -97,19 +97,21 @@ class Haul:
     stdout, stderr   something else than a file that ends up in Ended
     env      variables on top of the environment
     ignored  the name of a signal that it is started with as ignored
+    preload  a library for LD_PRELOAD, which prefix and HAUL_WRAP do not get to see
     """
 
     def __init__(self, *arguments, prefix=(), binary=None, cwd=None, stdin=subprocess.DEVNULL, stdout=None,
-                 stderr=None, env=None, ignored=None):
+                 stderr=None, env=None, ignored=None, preload=None):
         command = [binary] if binary else [*WRAP, BINARY]
         ignore = [f"--ignore-signal={ignored}"] if ignored else []
+        preloads = [f"LD_PRELOAD={preload}"] if preload else []
         environment = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
         environment |= {"LC_ALL": "C.UTF-8"} | (env or {})
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self._started = time.monotonic()
         self.process = subprocess.Popen(
-            [*map(str, prefix), *DEFAULT_SIGNALS, *ignore, *command, *THREADS, *map(str, arguments)], cwd=cwd, env=environment,
-            stdin=stdin, stdout=self._stdout if stdout is None else stdout,
+            [*map(str, prefix), *DEFAULT_SIGNALS, *ignore, *preloads, *command, *THREADS, *map(str, arguments)],
+            cwd=cwd, env=environment, stdin=stdin, stdout=self._stdout if stdout is None else stdout,
             stderr=self._stderr if stderr is None else stderr)
 
     def __enter__(self):
