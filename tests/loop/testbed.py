@@ -63,6 +63,7 @@ LOG_FORMAT = {
     "completed": "$request_completion",
     "user_agent": "$http_user_agent",
     "range": "$http_range",
+    "if_range": "$http_if_range",
     "referer": "$http_referer",
     "host": "$http_host",
     "tls": "$ssl_protocol",
