@@ -237,6 +237,7 @@ class Paced:
     def __init__(self, origin, manner=lambda exchange, start, end: False, rate=4 * MIB, etag='"x"', size=SIZE):
         self.origin, self.manner, self.rate, self.etag, self.size = origin, manner, rate, etag, size
         self.seed = 0
+        self.sent_bytes = 0  # of all bodies
         origin.on("/paced")(self.answer)
 
     @property
@@ -270,7 +271,9 @@ class Paced:
         exchange.head(status, [*fields, ("Content-Length", end - start)])
         content, step = self.content, 64 * KIB
         for at in range(start, min(end, until or end), step):
-            exchange.send(content[at : min(at + step, until or end, end)])
+            piece = content[at : min(at + step, until or end, end)]
+            exchange.send(piece)
+            self.sent_bytes += len(piece)
             exchange.sleep(step / self.rate)
 
     def get(self, target, *options):

@@ -152,14 +152,26 @@ class Nginx:
         self._stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def stop(self):
+        """As a server that is being restarted; start_again() ends that."""
+        self._stop()
+
+    def start_again(self):
+        """On the same ports."""
+        if not self._launch():
+            raise RuntimeError(f"another process has taken nginx's ports:\n{self.error_log()}")
+
     def _start(self):
         """True when it listens, False when another process took one of the ports first."""
+        self.ports = dict(zip(self.kinds, free_ports(len(self.kinds), self.addresses)))
+        (self.directory / "nginx.conf").write_text(self._configuration())
+        return self._launch()
+
+    def _launch(self):
         (self.directory / "error.log").write_text("")
         (self.directory / "access.log").touch()
         pid = self.directory / "nginx.pid"
         pid.unlink(missing_ok=True)
-        self.ports = dict(zip(self.kinds, free_ports(len(self.kinds), self.addresses)))
-        (self.directory / "nginx.conf").write_text(self._configuration())
         with open(self.directory / "stderr", "wb") as stderr:
             # Its own session: Ctrl-C reaches Python alone, which then ends nginx. The death signal is for a Python that
             # is killed; it also fires when the starting thread ends.
