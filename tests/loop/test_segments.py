@@ -162,7 +162,7 @@ def test_discarded_files(slow):
 
 
 def test_eight_are_as_fast_as_eight(server, files, target):
-    """bench/segments does it with a larger file, and has stricter bars."""
+    """bench/capped does it with a larger file, and has stricter bars."""
     binary = plain_binary()
     rate, delay_ms = 5e6, 50
     with Relay(server.ports["http"], rates=[rate], delay_ms=delay_ms) as relay:
