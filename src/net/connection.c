@@ -103,6 +103,13 @@ static void start_send(struct connection *connection)
               connection->outgoing.len);
 }
 
+/* What the peer waits for can't be sent: the receiving side says so, instead of waiting in vain. */
+static void starve(struct connection *connection)
+{
+    connection->starved = true;
+    ring_cancel(connection->ring, &connection->recv_op);
+}
+
 /* Passes the session's output on: handshake, alerts, requests. */
 static void flush_tls(struct connection *connection)
 {
@@ -112,8 +119,10 @@ static void flush_tls(struct connection *connection)
         return;
     text_clear(&connection->outgoing);
     text_add(&connection->outgoing, output);
-    if (connection->outgoing.failed)
-        return; /* the peer will wait in vain, and the timeout ends it */
+    if (connection->outgoing.failed) {
+        starve(connection);
+        return;
+    }
     tls_output_taken(connection->tls, output.len);
     start_send(connection);
 }
@@ -146,7 +155,9 @@ void connection_send(struct connection *connection, struct span data)
     }
     text_clear(&connection->outgoing);
     text_add(&connection->outgoing, data);
-    if (!connection->outgoing.failed)
+    if (connection->outgoing.failed)
+        starve(connection);
+    else
         start_send(connection);
 }
 
@@ -247,6 +258,15 @@ static void continue_tls(struct connection *connection)
     }
 }
 
+static void tell_starved(struct connection *connection)
+{
+    struct haul_error error;
+
+    give_cipher(connection);
+    error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    tell_broken(connection, &error);
+}
+
 static void recv_done_plain(struct connection *connection, int res)
 {
     struct haul_error error = fine;
@@ -265,12 +285,6 @@ static void recv_done_tls(struct connection *connection, int res)
     if (connection->polling && res >= 0) {
         connection->polling = false;
         receive_cipher(connection);
-        return;
-    }
-    if (connection->starved) {
-        connection->starved = false;
-        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-        tell_broken(connection, &error);
         return;
     }
     if (connection->decrypt) {
@@ -298,7 +312,9 @@ static void recv_done(struct op *op, int res)
 
     if (connection->closed)
         return;
-    if (connection->tls)
+    if (connection->starved)
+        tell_starved(connection);
+    else if (connection->tls)
         recv_done_tls(connection, res);
     else if (connection->receiving == RECEIVING_AWAIT)
         tell_readable(connection);
@@ -308,21 +324,24 @@ static void recv_done(struct op *op, int res)
 
 static void poll_first(struct connection *connection)
 {
-    connection->polling = true;
+    if (connection->starved) {
+        ring_later(connection->ring, &connection->recv_op);
+        return;
+    }
+    connection->polling = connection->tls != NULL;
     ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);
 }
 
 static void receive_cipher(struct connection *connection)
 {
-    if (!connection->cipher)
+    if (!connection->cipher && !connection->starved)
         connection->cipher = buffers_take(connection->ciphers, NULL, CONNECTION_CIPHER_BYTES);
-    if (connection->cipher) {
+    connection->starved = connection->starved || !connection->cipher;
+    if (connection->starved)
+        ring_later(connection->ring, &connection->recv_op);
+    else
         ring_recv(connection->ring, &connection->recv_op, connection->fd, connection->cipher->data,
                   connection->cipher->size);
-    } else {
-        connection->starved = true;
-        ring_later(connection->ring, &connection->recv_op);
-    }
 }
 
 /* TLS: more ciphertext. Where chunks for it are scarce, none is held while nothing comes. */
@@ -350,7 +369,9 @@ void connection_receive(struct connection *connection, struct chunk *chunk, stru
     connection->chunk = chunk;
     connection->chunk_home = home;
     connection->chunk_want = want;
-    if (!connection->tls && connection->readable)
+    if (connection->starved)
+        ring_later(connection->ring, &connection->recv_op);
+    else if (!connection->tls && connection->readable)
         ring_recv_ready(connection->ring, &connection->recv_op, connection->fd,
                         chunk->data + chunk->len, want - chunk->len);
     else if (!connection->tls)
@@ -366,9 +387,7 @@ void connection_await(struct connection *connection)
 {
     CHECK(connection->receiving == RECEIVING_NOTHING && !connection->closed);
     connection->receiving = RECEIVING_AWAIT;
-    if (!connection->tls)
-        ring_poll(connection->ring, &connection->recv_op, connection->fd, POLLIN);
-    else if (tls_readable(connection->tls))
+    if (connection->tls && tls_readable(connection->tls) && !connection->starved)
         decrypt_later(connection);
     else
         poll_first(connection);

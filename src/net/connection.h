@@ -48,7 +48,7 @@ struct connection {
     bool readable; /* plain: the last wait found that something can be received */
     bool polling;  /* TLS: recv_op waits for ciphertext without a chunk for it */
     bool decrypt;  /* TLS: recv_op was only a step of the loop, no new ciphertext */
-    bool starved;  /* TLS: the same, to tell that there was no memory */
+    bool starved;  /* there was no memory to go on: the next completion of recv_op says so */
     struct ring *ring;
     struct buffers *ciphers; /* TLS: where chunks for ciphertext come from */
     int fd;
