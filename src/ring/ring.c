@@ -103,16 +103,26 @@ static const uint8_t needed_codes[] = {
 };
 
 /* A kernel older than 5.15 may set a ring up and then not know what is asked of it. */
-static bool probe_codes(struct ring *ring)
+static bool kernel_suffices(struct ring *ring, struct haul_error *error)
 {
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
-    bool all = probe != NULL;
+    const unsigned features = IORING_FEAT_NODROP | IORING_FEAT_EXT_ARG;
+    bool all = (ring->uring.features & features) == features;
 
-    for (size_t i = 0; all && i < COUNT_OF(needed_codes); i++)
-        all = io_uring_opcode_supported(probe, needed_codes[i]);
-    io_uring_free_probe(probe);
-    return all && (ring->uring.features & IORING_FEAT_NODROP) &&
-           (ring->uring.features & IORING_FEAT_EXT_ARG);
+    if (all) {
+        struct io_uring_probe *probe = io_uring_get_probe_ring(&ring->uring);
+
+        if (!probe) { /* with these features, it can be asked */
+            error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+            return false;
+        }
+        for (size_t i = 0; all && i < COUNT_OF(needed_codes); i++)
+            all = io_uring_opcode_supported(probe, needed_codes[i]);
+        io_uring_free_probe(probe);
+    }
+    if (!all)
+        error_set(error, HAUL_NO_IO_URING, 0,
+                  "this kernel's io_uring is too old: haul needs Linux 5.15 or newer");
+    return all;
 }
 
 static void explain_refusal(struct haul_error *error, int res)
@@ -175,14 +185,8 @@ struct ring *ring_create(const struct ring_options *options, struct haul_error *
         explain_refusal(error, res);
         goto close_wake;
     }
-    if (!probe_codes(ring)) {
-        error_set(error, HAUL_NO_IO_URING, 0,
-                  "this kernel's io_uring is too old: haul needs Linux 5.15 or newer");
-        goto exit_queues;
-    }
-    return ring;
-
-exit_queues:
+    if (kernel_suffices(ring, error))
+        return ring;
     io_uring_queue_exit(&ring->uring);
 close_wake:
     close(ring->wake_fd);
