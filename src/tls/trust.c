@@ -17,6 +17,7 @@
  */
 #include <wolfssl/options.h>
 
+#include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
@@ -218,6 +219,12 @@ static bool trust_file(struct tls_trust *trust, const char *path, enum haul_stat
     if (result == 0)
         trust_pem(trust, text_span(&text), &reason);
     text_free(&text);
+    if (trust->loaded == before && (reason == MEMORY_E || reason == MEMORY_ERROR))
+        result = ENOMEM;
+    if (result == ENOMEM) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the CA certificates");
+        return false;
+    }
     if (result != 0) {
         error_set(error, status, result, "can't read the CA certificates in %s", path);
         return false;
