@@ -121,7 +121,7 @@ bool output_waits(const struct output *output)
 
 void output_send(struct output *output, struct span s)
 {
-    if (output->broken == 0)
+    if (output->broken == 0 && s.len > 0)
         text_add(&output->rest, s);
     push(output);
 }
