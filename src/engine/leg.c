@@ -200,6 +200,13 @@ static void note_source(struct leg *leg)
 
 /* --- another try ----------------------------------------------------------------------------- */
 
+/* Whether the leg may turn to another source: beside others it may only if a checksum will tell
+ * whether their bytes belong together. */
+static bool may_turn(const struct leg *leg, bool alone)
+{
+    return alone || leg->transfer->body.decided;
+}
+
 /* alone: the transfer's try, else one of this leg's own. */
 static bool may_retry(const struct leg *leg, const struct haul_error *error, bool alone)
 {
@@ -210,7 +217,7 @@ static bool may_retry(const struct leg *leg, const struct haul_error *error, boo
 
     if (transfer->sources.count > 0) {
         if (is_refusal(error->status) || leg->hopeless)
-            return sources_left(&transfer->sources);
+            return may_turn(leg, alone) && sources_left(&transfer->sources);
         tries_max *= transfer->sources.count;
     }
     if (error->status == HAUL_DISK_FULL && options->disk_full_waits)
@@ -241,7 +248,7 @@ static void retry(struct leg *leg, const struct haul_error *error, bool alone)
     struct haul_engine *engine = transfer->engine;
     uint64_t now = ring_now_ns(engine->ring);
     uint64_t wait = retry_wait_ns(leg, error, alone);
-    unsigned source = best_source(leg);
+    unsigned source = may_turn(leg, alone) ? best_source(leg) : leg->source;
 
     engine->stats.retries++;
     if (source != leg->source)
