@@ -504,7 +504,9 @@ static void write_reply(struct answer *answer, struct reply *reply)
         reply->len = 0;
     } else if (reply->len > 0) {
         reply->resource = answer->copy->resource;
-        if (framing == FRAMING_LENGTH)
+        if (framing == FRAMING_LENGTH && answer->length < answer->len)
+            reply->extra = answer->len - answer->length;
+        else if (framing == FRAMING_LENGTH)
             reply->len += reply->extra = answer->extra_bytes;
     }
     CHECK(!head.failed);
