@@ -49,13 +49,26 @@ static enum transfer_verdict begin_anew(struct leg *leg, const char *why)
     return TRANSFER_DROP;
 }
 
+/* A mirror that does not give what is being put together here. */
+static bool is_mirror(const struct leg *leg)
+{
+    return leg->source != leg->transfer->body.validator_source;
+}
+
+static enum transfer_verdict changed(struct leg *leg)
+{
+    if (is_mirror(leg))
+        return drop(leg, HAUL_BAD_RESPONSE, "the mirror has another file");
+    return begin_anew(leg, "the file has changed on the server");
+}
+
 /* The server does not give parts as it should: the file is fetched by one connection, or from
  * elsewhere. */
 static enum transfer_verdict join(struct leg *leg, const char *why)
 {
     struct haul_download *transfer = leg->transfer;
 
-    if (leg->source != transfer->body.validator_source)
+    if (is_mirror(leg))
         return drop(leg, HAUL_BAD_RESPONSE, "%s", why);
     log_write(&transfer->worker->log, HAUL_LOG_NOTICE, "%s: %s; one connection fetches it all",
               transfer->shown_url, why);
@@ -138,7 +151,7 @@ static enum transfer_verdict judge_whole(struct leg *leg, const struct response 
         return fetch(leg, response);
     if (!same_version(leg, response) ||
         (response_has_length(response) && response_length(response) != body->total))
-        return begin_anew(leg, "the file has changed on the server");
+        return changed(leg);
     return join(leg, "the server gives no parts of files");
 }
 
@@ -146,8 +159,10 @@ static enum transfer_verdict wrong_part(struct leg *leg)
 {
     static const char why[] = "the server sent another part than the one asked for";
 
+    if (!is_leader(leg))
+        return join(leg, why);
     leg->transfer->body.ranges_bad = true;
-    return is_leader(leg) ? begin_anew(leg, why) : join(leg, why);
+    return begin_anew(leg, why);
 }
 
 /* A 206: only what was asked for, of the version that is there, is ever put beside it. */
@@ -165,7 +180,7 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
         return wrong_part(leg);
     total = range.total != UINT64_MAX ? range.total : body->total;
     if (!same_version(leg, response) || (body->total != UINT64_MAX && total != body->total))
-        return begin_anew(leg, "the file has changed on the server");
+        return changed(leg);
 #ifndef HAUL_PLANT_ANY_RANGE /* left out in a test that shows that this would be found out */
     if (range.first != request->asked.from ||
         range.last + 1 != (request->asked.to < total ? request->asked.to : total) ||
