@@ -5,6 +5,7 @@
 
 enum {
     BUSY_BYTES_MAX = 3 * 1024 * 1024,
+    SYNCS_MAX = 4,
     BURST_BYTES_MAX = 1024 * 1024 * 1024,
     BURST_PART = 16 /* of the machine's memory */
 };
@@ -21,6 +22,7 @@ void disk_init(struct disk *disk)
 {
     *disk = (struct disk){.burst_bytes = burst_bytes_max(), .share_count = 1};
     list_init(&disk->waiting);
+    list_init(&disk->waiting_syncs);
 }
 
 void disk_share(struct disk *disk, unsigned count)
@@ -67,6 +69,35 @@ struct disk_turn *disk_next(struct disk *disk)
         return NULL;
     list_remove(&first->node);
     return first;
+}
+
+bool disk_begin_sync(struct disk *disk)
+{
+    if (disk->syncs == SYNCS_MAX)
+        return false;
+    disk->syncs++;
+    return true;
+}
+
+void disk_wait_sync(struct disk *disk, struct disk_turn *turn)
+{
+    list_push_back(&disk->waiting_syncs, &turn->node);
+}
+
+void disk_end_sync(struct disk *disk)
+{
+    CHECK(disk->syncs > 0);
+    disk->syncs--;
+}
+
+struct disk_turn *disk_next_sync(struct disk *disk)
+{
+    struct list *node;
+
+    if (disk->syncs == SYNCS_MAX || !(node = list_pop_front(&disk->waiting_syncs)))
+        return NULL;
+    disk->syncs++;
+    return LIST_ITEM(node, struct disk_turn, node);
 }
 
 bool disk_spend(struct disk *disk, uint64_t bytes, enum disk_kind kind)

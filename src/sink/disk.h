@@ -2,7 +2,8 @@
 /*
  * What all files of one thread write past the page cache: a few writes at a time, which is enough
  * to keep a disk busy. More of them only make each wait longer, and its memory leave the CPU's
- * cache. Pure, but for the size of the machine's memory.
+ * cache. The same goes for syncing what lies in the page cache. Pure, but for the size of the
+ * machine's memory.
  */
 #ifndef SINK_DISK_H
 #define SINK_DISK_H
@@ -16,6 +17,8 @@
 struct disk {
     size_t busy_bytes;
     struct list waiting;
+    unsigned syncs; /* under way */
+    struct list waiting_syncs;
     size_t burst_bytes; /* left to be spent */
     unsigned share_count;
 };
@@ -37,6 +40,11 @@ void disk_wait(struct disk *disk, struct disk_turn *turn);
 void disk_end(struct disk *disk, const struct disk_turn *turn);
 /* The first that waits and may begin now; it waits no more. NULL: none. */
 struct disk_turn *disk_next(struct disk *disk);
+/* The same for syncs in the background. */
+bool disk_begin_sync(struct disk *disk);
+void disk_wait_sync(struct disk *disk, struct disk_turn *turn);
+void disk_end_sync(struct disk *disk);
+struct disk_turn *disk_next_sync(struct disk *disk); /* its sync has begun */
 /* Takes from what the page cache may be given in all, so that a short burst of downloads ends
  * sooner than the disk could take it; false: that is used up. A whole file may have all of it, a
  * piece of a file for which the disk lags behind less than half. */

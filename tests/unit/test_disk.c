@@ -165,12 +165,41 @@ static void test_shared_burst(void **state)
     assert_false(disk_spend(&disk, 1, DISK_FILE));
 }
 
+/* A few at a time, the others in the order in which they came. */
+static void test_syncs(void **state)
+{
+    struct disk_turn turns[TURNS];
+    struct disk disk;
+    unsigned most = 0;
+
+    (void)state;
+    disk_init(&disk);
+    while (most < PIECES_MAX && disk_begin_sync(&disk))
+        most++;
+    assert_in_range(most, 2, 16);
+    for (size_t i = 0; i < TURNS; i++) {
+        make_turn(&turns[i], 0);
+        disk_wait_sync(&disk, &turns[i]);
+    }
+    assert_null(disk_next_sync(&disk));
+    disk_end_sync(&disk);
+    assert_ptr_equal(disk_next_sync(&disk), &turns[0]);
+    assert_null(disk_next_sync(&disk));
+    list_remove(&turns[1].node); /* it waits no longer */
+    for (unsigned i = 0; i < most; i++)
+        disk_end_sync(&disk);
+    for (size_t i = 2; i < TURNS && i < 2 + most; i++)
+        assert_ptr_equal(disk_next_sync(&disk), &turns[i]);
+    assert_false(list_is_linked(&disk.waiting_syncs) && most >= TURNS - 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_room),  cmocka_unit_test(test_larger_than_the_bound),
         cmocka_unit_test(test_turns), cmocka_unit_test(test_nobody_overtakes),
         cmocka_unit_test(test_burst), cmocka_unit_test(test_shared_burst),
+        cmocka_unit_test(test_syncs),
     };
 
     return UNIT_RUN(tests);
