@@ -41,6 +41,7 @@ static void directory_last(struct ref *ref)
     struct directory *directory = CONTAINER_OF(ref, struct directory, ref);
 
     CHECK(directory->users == 0 && directory->fd < 0);
+    CHECK(!list_is_linked(&directory->syncing) && !list_is_linked(&directory->to_sync));
     names_close(directory->place);
     free(directory->path);
     free(directory);
@@ -165,6 +166,29 @@ static void opened(struct op *op, int res)
     open_queued(directories);
 }
 
+static void start_sync(struct directory *directory)
+{
+    list_move_all(&directory->to_sync, &directory->syncing);
+    ring_sync_directory(directory->directories->ring, &directory->sync_op, directory->fd);
+}
+
+static void synced(struct op *op, int res)
+{
+    struct directory *directory = CONTAINER_OF(op, struct directory, sync_op);
+    struct list served;
+    struct list *node;
+
+    list_init(&served);
+    list_move_all(&directory->syncing, &served);
+    if (list_is_linked(&directory->to_sync))
+        start_sync(directory);
+    while ((node = list_pop_front(&served))) {
+        struct directory_sync *sync = LIST_ITEM(node, struct directory_sync, node);
+
+        sync->done(sync, res);
+    }
+}
+
 static struct directory *directory_create(struct directories *directories, struct span path)
 {
     struct directory *directory = alloc_zeroed(sizeof(*directory));
@@ -188,7 +212,10 @@ static struct directory *directory_create(struct directories *directories, struc
     list_init(&directory->waiting);
     list_init(&directory->unused_node);
     list_init(&directory->queue_node);
+    list_init(&directory->syncing);
+    list_init(&directory->to_sync);
     op_init(&directory->op, opened, &directory->ref);
+    op_init(&directory->sync_op, synced, &directory->ref);
     list_push_back(&directories->queue, &directory->queue_node);
     open_queued(directories);
     return directory;
@@ -236,6 +263,15 @@ void directory_release(struct directory *directory)
     open_queued(directories);
 }
 
+void directory_sync(struct directory *directory, struct directory_sync *sync)
+{
+    CHECK(directory->users > 0);
+    list_init(&sync->node);
+    list_push_back(&directory->to_sync, &sync->node);
+    if (!op_busy(&directory->sync_op))
+        start_sync(directory);
+}
+
 bool directory_scarce(const struct directory *directory)
 {
     const struct directories *directories = directory->directories;
@@ -248,7 +284,7 @@ bool directory_scarce(const struct directory *directory)
 bool file_place_take(struct directories *directories, struct file_place *place)
 {
     CHECK(!place->held);
-    if (directories->files == directories->files_max) {
+    if (directories->files >= directories->files_max) {
         list_push_back(&directories->waiting_files, &place->node);
         return false;
     }
@@ -257,23 +293,42 @@ bool file_place_take(struct directories *directories, struct file_place *place)
     return true;
 }
 
+bool file_place_more(struct directories *directories, struct file_place *place, bool must)
+{
+    CHECK(place->held && !place->more);
+    if (directories->files >= directories->files_max && !must)
+        return false;
+    directories->files++;
+    place->more = true;
+    return true;
+}
+
+static void give(struct directories *directories, bool *had)
+{
+    if (*had)
+        directories->files--;
+    *had = false;
+    while (directories->files < directories->files_max &&
+           list_is_linked(&directories->waiting_files)) {
+        struct file_place *next =
+            LIST_ITEM(list_pop_front(&directories->waiting_files), struct file_place, node);
+
+        directories->files++;
+        next->held = true;
+        ring_later(directories->ring, next->op);
+    }
+}
+
+void file_place_less(struct directories *directories, struct file_place *place)
+{
+    give(directories, &place->more);
+}
+
 void file_place_give(struct directories *directories, struct file_place *place)
 {
-    struct list *node;
-    struct file_place *next;
-
     list_remove(&place->node);
-    if (!place->held)
-        return;
-    place->held = false;
-    node = list_pop_front(&directories->waiting_files);
-    if (!node) {
-        directories->files--;
-        return;
-    }
-    next = LIST_ITEM(node, struct file_place, node);
-    next->held = true;
-    ring_later(directories->ring, next->op);
+    give(directories, &place->more);
+    give(directories, &place->held);
 }
 
 bool file_places_scarce(const struct directories *directories)

@@ -7,6 +7,9 @@
  * Descriptors are bounded: whoever wants to open a directory or a file beyond that, waits until
  * another is given back. Directories and files have bounds of their own, and a sink takes its
  * directory first and then the place of its file, so that they never wait in a circle.
+ *
+ * The names in a directory are made durable by syncing it. That is slow, and covers all of them: so
+ * it is done once for all who ask while the one before is under way.
  */
 #ifndef SINK_DIRECTORY_H
 #define SINK_DIRECTORY_H
@@ -35,6 +38,9 @@ struct directory {
     struct list waiting;
     struct list unused_node;
     struct list queue_node; /* not yet being opened, for want of room */
+    struct op sync_op;
+    struct list syncing; /* whom the sync that is under way will serve */
+    struct list to_sync; /* and the next one */
 };
 
 struct directory_wait {
@@ -44,11 +50,18 @@ struct directory_wait {
     struct list node;
 };
 
+/* Stands in its user, which stays until `done`. */
+struct directory_sync {
+    void (*done)(struct directory_sync *sync, int res); /* res as of a request; from the loop */
+    struct list node;
+};
+
 /* The right to have a file open. Stands in its user, zeroed but for op and node. */
 struct file_place {
     struct op *op; /* its `done` is called from the loop when the place comes after a wait */
     struct list node;
     bool held;
+    bool more; /* for another descriptor besides */
 };
 
 /* names: borrowed. descriptors_max: for files and directories that are open at once; at least 2.
@@ -65,11 +78,18 @@ struct directory *directory_get(struct directories *directories, struct span pat
                                 struct directory_wait *wait, struct haul_error *error);
 void directory_unwait(struct directory_wait *wait);
 void directory_release(struct directory *directory);
+/* The names that are in it now, or not any more, will stay so. The directory is in use until then.
+ */
+void directory_sync(struct directory *directory, struct directory_sync *sync);
 /* Whether more than half of the directories that may be open are in use. */
 bool directory_scarce(const struct directory *directory);
 
 /* True: held from now on. False: place->op will be done once it is. */
 bool file_place_take(struct directories *directories, struct file_place *place);
+/* For one more descriptor. True: it may be opened, and goes with the place. False: there is none
+ * left, and whoever asks may not wait; never if it must be. */
+bool file_place_more(struct directories *directories, struct file_place *place, bool must);
+void file_place_less(struct directories *directories, struct file_place *place);
 /* Gives it back, or waits no longer; allowed in any state. */
 void file_place_give(struct directories *directories, struct file_place *place);
 /* Whether more than half of all places are held. */
