@@ -142,7 +142,10 @@ struct sink *transfer_make_sink(const struct haul_download *transfer)
                                         .auto_renaming = options->auto_file_renaming,
                                         .proceed = options->proceed,
                                         .direct = options->direct,
-                                        .allocation = options->allocation});
+                                        .allocation = options->allocation,
+                                        .save_interval_ms = options->save_interval_ms,
+                                        .durable = options->durable,
+                                        .log = &worker->log});
     text_free(&name);
     return sink;
 }

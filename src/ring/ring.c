@@ -627,10 +627,10 @@ void ring_poll(struct ring *ring, struct op *op, int fd, short events)
     start(ring, op, IORING_OP_POLL_ADD, fd);
 }
 
-void ring_close(struct ring *ring, int fd)
+int ring_close(struct ring *ring, int fd)
 {
     (void)ring;
-    close(fd);
+    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
 }
 
 void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,

@@ -117,8 +117,9 @@ void ring_poll(struct ring *ring, struct op *op, int fd, short events);
 /* What an idle connection is at, without waiting. */
 enum ring_socket_look { RING_SOCKET_SILENT, RING_SOCKET_DATA, RING_SOCKET_CLOSED };
 enum ring_socket_look ring_look(struct ring *ring, int fd);
-/* At once and without waiting; no request may be under way on fd. */
-void ring_close(struct ring *ring, int fd);
+/* At once and without waiting; no request may be under way on fd. 0; or -errno: it is closed all
+ * the same, but what was written to it may be lost. */
+int ring_close(struct ring *ring, int fd);
 
 /*
  * Files. A directory is a descriptor, a name one component in it. What stands behind an O_PATH or

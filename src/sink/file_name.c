@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "sink/file_name.h"
 
-enum { HASH_BYTES = 9, MARK_BYTES = HASH_BYTES + 5 }; /* ".01234567", ".haul" */
+#include "base/check.h"
 
-static const struct span suffix = {.data = ".haul", .len = 5};
+/* ".01234567"; and what may follow. */
+enum { HASH_BYTES = 9, SUFFIX_BYTES_MAX = sizeof(FILE_NAME_JOURNAL) - 1 };
+
+static const char *const suffixes[] = {FILE_NAME_DATA, FILE_NAME_BESIDE, FILE_NAME_JOURNAL};
 
 /* At most len bytes of the name, without half a character at the end. */
 static struct span cut(struct span name, size_t len)
@@ -48,16 +51,16 @@ void file_name_numbered(struct text *text, struct span name, unsigned number)
 void file_name_partial(struct text *text, struct span name, struct span url, unsigned copy)
 {
     text_clear(text);
-    text_add(text, cut(name, FILE_NAME_BYTES_MAX - MARK_BYTES));
+    text_add(text, cut(name, FILE_NAME_BYTES_MAX - HASH_BYTES - SUFFIX_BYTES_MAX));
     text_printf(text, ".%08x", (unsigned)span_hash(url, copy));
-    text_add(text, suffix);
 }
 
-static bool looks_partial(struct span name)
+static bool looks_partial(struct span name, struct span suffix)
 {
-    struct span mark = span_sub(name, name.len - MARK_BYTES, MARK_BYTES);
+    size_t bytes = HASH_BYTES + suffix.len;
+    struct span mark = span_sub(name, name.len - bytes, bytes);
 
-    if (name.len < MARK_BYTES || mark.data[0] != '.' ||
+    if (name.len < bytes || mark.data[0] != '.' ||
         !span_equal(span_sub(mark, HASH_BYTES, mark.len), suffix))
         return false;
     for (size_t i = 1; i < HASH_BYTES; i++)
@@ -78,9 +81,13 @@ void file_name_aside(struct text *text, struct span name)
 
 void file_name_final(struct text *text, struct span name)
 {
+    bool partial = false;
+
     text_clear(text);
     name = cut(name, FILE_NAME_BYTES_MAX);
-    if (looks_partial(name)) {
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++)
+        partial = partial || looks_partial(name, span_of(suffixes[i]));
+    if (partial) {
         text_add(text, cut(name, FILE_NAME_BYTES_MAX - 1));
         text_add_char(text, '_');
     } else {

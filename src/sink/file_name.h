@@ -14,13 +14,18 @@ enum { FILE_NAME_BYTES_MAX = 255, FILE_NAME_NUMBER_MAX = 999999 };
 
 /* The name itself for number 0; "name.N.ext" beyond, as aria2c has it. */
 void file_name_numbered(struct text *text, struct span name, unsigned number);
-/* "name.HASH.haul", where eight hexadecimal digits stand for the URL, and for `copy`, which tells
- * downloads of one URL apart. */
+/* "name.HASH", where eight hexadecimal digits stand for the URL, and for `copy`, which tells
+ * downloads of one URL apart. What an unfinished download has in the directory is called so, with
+ * one of these behind it: there is room for them. */
+#define FILE_NAME_DATA    ".haul"
+#define FILE_NAME_BESIDE  ".haul2" /* another version, while the one that was there is kept */
+#define FILE_NAME_JOURNAL ".haul.journal"
 void file_name_partial(struct text *text, struct span name, struct span url, unsigned copy);
 /* "name.checksum-mismatch". */
 void file_name_aside(struct text *text, struct span name);
-/* A name that no partial file has: with "_" behind it where it looks like one of theirs. So nothing
- * that haul publishes, whoever chose the name, is ever taken for a partial file and emptied. */
+/* A name that nothing unfinished has: with "_" behind it where it looks like one of theirs. So
+ * nothing that haul publishes, whoever chose the name, is ever taken for a partial file and
+ * emptied. */
 void file_name_final(struct text *text, struct span name);
 
 #endif

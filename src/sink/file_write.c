@@ -101,12 +101,13 @@ static void laid_out(struct op *op, int res)
         choose_way(file, res == 0 && allocation_of(file) != HAUL_ALLOCATION_TRUNC);
 }
 
-void file_close_direct(struct sink_file *file)
+int file_close_direct(struct sink_file *file)
 {
-    if (file->direct_fd >= 0)
-        ring_close(file->sink.ring, file->direct_fd);
+    int res = file->direct_fd >= 0 ? ring_close(file->sink.ring, file->direct_fd) : 0;
+
     file->direct_fd = -1;
     file->way = RING_WRITE_CACHED;
+    return res;
 }
 
 void file_lay_out(struct sink_file *file)
@@ -114,7 +115,7 @@ void file_lay_out(struct sink_file *file)
     struct ring *ring = file->sink.ring;
     struct op *op = file_step(file, laid_out);
 
-    file_close_direct(file); /* of a try before */
+    (void)file_close_direct(file); /* of a try before */
     file->wants_direct = wants_direct(file);
     switch (allocation_of(file)) {
     case HAUL_ALLOCATION_AUTO:
@@ -159,10 +160,11 @@ static void write_ended(struct sink_file *file, struct sink_write *write, int re
     struct haul_error error = fine;
 
     if (res < 0)
-        error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_FILE_IO, -res,
-                  "can't write to %s", file->adopted ? file_name_of(file) : file->partial.data);
+        file_error(&error, HAUL_FILE_IO, res, "can't write to %s", file_data_name(file));
     if (next && res >= 0)
         write_part(file, next);
+    if (res >= 0)
+        file_journal_note(file);
     sink_write_end(write, &error);
     if (next && res < 0)
         sink_line_fail(&file->line, &error); /* no holes */
@@ -235,10 +237,23 @@ static void write_part(struct sink_file *file, struct sink_write *write)
                write->data + write->written, write->part, write->offset + write->written);
 }
 
+static void write_refused(struct op *op, int res)
+{
+    struct sink_write *write = CONTAINER_OF(op, struct sink_write, op);
+
+    (void)res;
+    sink_write_end(write, &sink_file_of(write->sink)->trouble);
+}
+
 void file_write(struct sink *sink, struct sink_write *write)
 {
     struct sink_file *file = sink_file_of(sink);
 
+    if (file->trouble.status != HAUL_OK) {
+        op_init(&write->op, write_refused, &file->sink.ref);
+        ring_later(sink->ring, &write->op);
+        return;
+    }
     op_init(&write->op, part_done, &file->sink.ref);
     disk_turn_init(&write->turn);
     write->written = 0;

@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "base/extents.h"
+#include "base/log.h"
 #include "base/span.h"
 #include "base/status.h"
 #include "base/text.h"
@@ -175,6 +176,9 @@ struct sink_file_options {
     bool proceed;          /* continue a file of that name, which another program left */
     enum haul_direct direct;
     enum haul_allocation allocation;
+    uint64_t save_interval_ms; /* between two records of what is durable; 0: only at the end */
+    bool durable;              /* publish syncs the file, and its name */
+    const struct log *log;     /* borrowed; NULL: none */
 };
 
 struct sink *sink_file_create(struct directories *directories,

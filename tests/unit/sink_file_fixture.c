@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "sink/file_name.h"
@@ -18,6 +17,21 @@ const char *const bases[] = {"/tmp", "/dev/shm"};
 
 struct sink_file_fixture f;
 
+char bodies[VERSIONS][BODY_BYTES];
+
+const struct sink_version versions[VERSIONS] = {
+    {.validator = {.data = "\"v1\"", .len = 4}, .total = BODY_BYTES},
+    {.validator = {.data = "\"v2\"", .len = 4}, .total = BODY_BYTES},
+};
+
+static void logged(void *context, enum haul_log_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    (void)line;
+    f.logged++;
+}
+
 void begin_ring(uint32_t features_off)
 {
     struct ring_options options = {.features_off = features_off, .helper_threads = 1};
@@ -25,25 +39,31 @@ void begin_ring(uint32_t features_off)
 
     f.ring = ring_create(&options, &error);
     CHECK(f.ring);
+    f.log = (struct log){.level = HAUL_LOG_WARN, .write = logged};
+    f.logged = 0;
     f.names = names_create(ring_random(f.ring));
     CHECK(f.names);
     f.directories = directories_create(f.ring, f.names, DESCRIPTORS_MAX);
     CHECK(f.directories);
 }
 
+static void make_bodies(void)
+{
+    uint64_t random = 5;
+
+    for (unsigned i = 0; i < VERSIONS; i++)
+        for (size_t k = 0; k < BODY_BYTES; k++)
+            bodies[i][k] = (char)unit_random(&random);
+}
+
 void begin_at(const char *base, uint32_t features_off)
 {
-    int fd;
-
     begin_ring(features_off);
     snprintf(f.path, sizeof(f.path), "%s/haul-sink-XXXXXX", base);
     CHECK(mkdtemp(f.path));
     f.fd = open(f.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    fd = openat(f.fd, "probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    CHECK(f.fd >= 0 && fd >= 0);
-    f.attributes = fsetxattr(fd, ATTRIBUTE, "x", 1, 0) == 0;
-    close(fd);
-    CHECK(unlinkat(f.fd, "probe", 0) == 0);
+    CHECK(f.fd >= 0);
+    make_bodies();
 }
 
 void begin(void)
@@ -174,7 +194,12 @@ void make_with(struct user *user, const struct sink_file_options *options)
 struct sink_file_options usual(const char *name, const char *url)
 {
     return (struct sink_file_options){
-        .directory = f.path, .suggested = span_of(name), .url = url, .auto_renaming = true};
+        .directory = f.path,
+        .suggested = span_of(name),
+        .url = url,
+        .auto_renaming = true,
+        .log = &f.log,
+    };
 }
 
 void make(struct user *user, const char *name, const char *url)
@@ -213,7 +238,6 @@ void assert_file(const char *name, const char *want)
     got = read(fd, text, sizeof(text));
     assert_in_range(got, 0, sizeof(text));
     assert_span(span_make(text, (size_t)got), want);
-    assert_int_equal(fgetxattr(fd, ATTRIBUTE, text, sizeof(text)), -1); /* it tells the URL */
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
     close(fd);
 }
@@ -231,16 +255,44 @@ size_t count_files(void)
     return count;
 }
 
-/* Static storage. */
-const char *partial_of(const char *name, const char *url, unsigned copy)
+void assert_body(const char *name, unsigned which)
 {
-    static char result[FILE_NAME_BYTES_MAX + 1];
+    static char got[BODY_BYTES + 1];
+    int fd = openat(f.fd, name, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, got, sizeof(got)), BODY_BYTES);
+    assert_int_equal(memcmp(got, bodies[which], BODY_BYTES), 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+}
+
+static const char *name_part(const char *name, const char *url, unsigned copy, const char *suffix)
+{
+    static char results[4][FILE_NAME_BYTES_MAX + 1];
+    static unsigned turn;
+    char *result = results[turn++ % COUNT_OF(results)];
     struct text text = {0};
 
     file_name_partial(&text, span_of(name), span_of(url), copy);
-    snprintf(result, sizeof(result), "%s", text.data);
+    snprintf(result, sizeof(results[0]), "%s%s", text.data, suffix);
     text_free(&text);
     return result;
+}
+
+const char *partial_of(const char *name, const char *url, unsigned copy)
+{
+    return name_part(name, url, copy, FILE_NAME_DATA);
+}
+
+const char *beside_of(const char *name, const char *url)
+{
+    return name_part(name, url, 0, FILE_NAME_BESIDE);
+}
+
+const char *journal_of(const char *name, const char *url)
+{
+    return name_part(name, url, 0, FILE_NAME_JOURNAL);
 }
 
 bool is_there(const char *name)
@@ -248,29 +300,54 @@ bool is_there(const char *name)
     return faccessat(f.fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-const struct sink_version version = {
-    .validator = {.data = "\"v1\"", .len = 4},
-    .total = 11,
-};
-
 void fetch(struct user *user, const char *text)
 {
     assert_int_equal(prepare(user), HAUL_OK);
-    assert_int_equal(extents_count(&user->sink->stored), 0);
+    assert_stored(user, "");
     assert_int_equal(open_sink(user, false), HAUL_OK);
     assert_int_equal(put_now(user, text, 0), HAUL_OK);
 }
 
-void leave_partial(const char *name, const char *url, const char *text)
+void open_version(struct user *user, unsigned which)
+{
+    user->version = versions[which];
+    assert_int_equal(open_sink(user, extents_count(&user->sink->stored) > 0), HAUL_OK);
+}
+
+void put_version(struct user *user, unsigned which, size_t from, size_t to)
+{
+    struct put put;
+
+    put_start(user, &put, bodies[which] + from, to - from, from);
+    assert_int_equal(put_end(&put), HAUL_OK);
+}
+
+void leave_partial(const char *name, const char *url, unsigned which, size_t bytes)
 {
     struct user user;
 
     make(&user, name, url);
-    user.version = version;
-    fetch(&user, text);
+    assert_int_equal(prepare(&user), HAUL_OK);
+    open_version(&user, which);
+    put_version(&user, which, 0, bytes);
     assert_int_equal(abandon(&user, true), HAUL_OK);
-    assert_int_equal(user.sink->kept, f.attributes);
+    assert_true(user.sink->kept);
     release(&user);
+}
+
+void assert_stored(const struct user *user, const char *want)
+{
+    const struct extents *stored = &user->sink->stored;
+    struct text text = {0};
+
+    for (size_t i = 0; i < extents_count(stored); i++) {
+        struct extent extent = extents_at(stored, i);
+
+        text_printf(&text, "%s%llu-%llu", i > 0 ? " " : "", (unsigned long long)extent.from,
+                    (unsigned long long)extent.to);
+    }
+    assert_span(text_span(&text), want);
+    text_free(&text);
 }
 
 /* ---- trouble, in children of their own ---- */

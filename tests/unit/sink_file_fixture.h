@@ -9,19 +9,20 @@
 #include "unit.h"
 
 #include "sink/directory.h"
+#include "sink/journal.h"
 #include "sink/names.h"
 #include "sink/sink.h"
 
-#define ATTRIBUTE "user.haul.partial"
-#define URL       "http://h.example/a.jpg"
+#define URL "http://h.example/a.jpg"
 
 struct sink_file_fixture {
     struct ring *ring;
     struct names *names;
     struct directories *directories;
     char path[1024];
-    int fd;          /* of that directory */
-    bool attributes; /* the file system has them */
+    int fd; /* of that directory */
+    struct log log;
+    unsigned logged; /* lines */
 };
 
 extern struct sink_file_fixture f;
@@ -69,17 +70,30 @@ void put_start(struct user *user, struct put *put, const char *data, size_t len,
 enum haul_status put_end(struct put *put);
 enum haul_status put_now(struct user *user, const char *text, uint64_t offset);
 
-/* The version of everything that is kept: "v1", eleven bytes. */
-extern const struct sink_version version;
+/* Two versions of one resource, of one length. */
+enum { BLOCK = JOURNAL_BLOCK_BYTES, BODY_BYTES = 5 * BLOCK + 11, VERSIONS = 2 };
+extern char bodies[VERSIONS][BODY_BYTES];
+extern const struct sink_version versions[VERSIONS];
+
 /* Up to where it could be published. */
 void fetch(struct user *user, const char *text);
-void leave_partial(const char *name, const char *url, const char *text);
+/* Writes so much of a version, and waits for it. */
+void put_version(struct user *user, unsigned which, size_t from, size_t to);
+/* Opens for a version, which is resumed if something is stored. */
+void open_version(struct user *user, unsigned which);
+/* What a run leaves that was stopped when it had so much of a version. */
+void leave_partial(const char *name, const char *url, unsigned which, size_t bytes);
+void assert_stored(const struct user *user, const char *want); /* "0-4096 8192-12288" */
 
 void put_file(const char *name, const char *text);
 void assert_file(const char *name, const char *want);
 bool is_there(const char *name);
 size_t count_files(void);
-const char *partial_of(const char *name, const char *url, unsigned copy); /* static storage */
+void assert_body(const char *name, unsigned which);
+/* Static storage, good for a few calls. */
+const char *partial_of(const char *name, const char *url, unsigned copy);
+const char *beside_of(const char *name, const char *url);
+const char *journal_of(const char *name, const char *url);
 
 /* What fn returns in a child of its own, which has to begin a ring of its own; CHILD_CANNOT: what
  * it wanted to try is not possible here. */

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The end of a file:
+ *
+ *     publish, set_aside: cut to its size -> [sync it] -> rename -> [sync the directory] -> close
+ *                         -> what was kept beside it goes, then the journal
+ *     abandon, to keep:   a last commit; where no record comes of it, as the next
+ *     abandon:            the data goes, then what was kept beside it, then the journal
+ *
+ * In brackets: `durable`. A journal goes last, because it tells what else there is; and only after
+ * it was emptied and synced (file.c): a file that took more than a second has that sync to wait
+ * for.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "sink/internal.h"
+
+enum { SHRINK_BYTES = 16 * JOURNAL_BLOCK_BYTES };
+
+static const struct haul_error fine = {.status = HAUL_OK};
+
+/* --- what else there is ---------------------------------------------------------------------- */
+
+static void journal_gone(struct sink_file *file, int res)
+{
+    (void)ring_close(file->sink.ring, file->journal.fd);
+    file->journal.fd = -1;
+    file_place_less(file->directories, &file->place);
+    journal_free(&file->journal.content);
+    file->journal.removed(file, res);
+}
+
+static void journal_unlinked(struct op *op, int res)
+{
+    journal_gone(sink_file_of_op(op), res == -ENOENT ? 0 : res);
+}
+
+static void journal_emptied(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0)
+        journal_gone(file, res);
+    else
+        ring_unlink(file->sink.ring, file_step(file, journal_unlinked), file->directory->fd,
+                    file->journal_name);
+}
+
+static void journal_cut(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0)
+        journal_gone(file, res);
+    else
+        ring_sync(file->sink.ring, file_step(file, journal_emptied), file->journal.fd);
+}
+
+void file_remove_journal(struct sink_file *file, void (*done)(struct sink_file *file, int res))
+{
+    file->journal.removed = done;
+    ring_truncate(file->sink.ring, file_step(file, journal_cut), file->journal.fd, 0);
+}
+
+static void journal_removed(struct sink_file *file, int res)
+{
+    if (res < 0 && file->log)
+        log_write(file->log, HAUL_LOG_WARN, "%s: can't remove %s: %s", file_name_of(file),
+                  file->journal_name, strerror(-res));
+    file->rest_gone(file);
+}
+
+static void other_removed(struct op *op, int res)
+{
+    (void)res; /* what can't be removed is in nobody's way */
+    file_remove_journal(sink_file_of_op(op), journal_removed);
+}
+
+/* The other version of it, recorded or not, and the journal. Without a journal, there is neither.
+ */
+static void remove_rest(struct sink_file *file, void (*done)(struct sink_file *file))
+{
+    file->rest_gone = done;
+    if (file->journal.fd < 0)
+        done(file);
+    else
+        ring_unlink(file->sink.ring, file_step(file, other_removed), file->directory->fd,
+                    file->data_names[1 - file->slot]);
+}
+
+/* --- publish and set aside ------------------------------------------------------------------- */
+
+static void set_path(struct sink_file *file)
+{
+    text_add(&file->sink.path, span_of(file->directory_path));
+    if (strcmp(file->directory_path, "/") != 0)
+        text_add_char(&file->sink.path, '/');
+    text_add(&file->sink.path, text_span(&file->sink.name));
+}
+
+static void finish(struct sink_file *file)
+{
+    file->published = true;
+    if (file->journal.state != JOURNAL_DETACHED)
+        (void)file_close(file);
+    file_give_names(file);
+    set_path(file);
+    sink_step_end(&file->sink, &fine);
+}
+
+/* The name that it has when it is not finished. */
+static const char *first_name(const struct sink_file *file)
+{
+    return file->adopted ? file->adopted_name.data : file->data_names[file->slot];
+}
+
+static bool keeps_name(const struct sink_file *file)
+{
+    return file->adopted && !file->aside;
+}
+
+static void name_taken_back(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    (void)res;
+    sink_step_end(&file->sink, &file->trouble);
+}
+
+/* What has its name must be complete. */
+static void take_name_back(struct sink_file *file, int res)
+{
+    file_set_trouble(file, res);
+    if (keeps_name(file))
+        sink_step_end(&file->sink, &file->trouble);
+    else
+        ring_rename(file->sink.ring, file_step(file, name_taken_back), file->directory->fd,
+                    file_name_of(file), first_name(file));
+}
+
+/* Some file systems tell only now what has become of the data. */
+static void close_data(struct sink_file *file)
+{
+    int direct_res, res;
+
+    if (file->journal.state == JOURNAL_DETACHED) {
+        ring_unlock(file->sink.ring, file->fd);
+        remove_rest(file, finish);
+        return;
+    }
+    direct_res = file_close_direct(file);
+    res = ring_close(file->sink.ring, file->fd);
+    file->fd = -1;
+    if (res < 0 || direct_res < 0)
+        take_name_back(file, res < 0 ? res : direct_res);
+    else
+        remove_rest(file, finish);
+}
+
+static void names_synced(struct directory_sync *sync, int res)
+{
+    struct sink_file *file = CONTAINER_OF(sync, struct sink_file, names);
+
+    if (res < 0 && !file_cant_sync_names(res))
+        take_name_back(file, res);
+    else
+        close_data(file);
+    ref_drop(&file->sink.ref);
+}
+
+static void name_given(struct sink_file *file)
+{
+    if (!file->durable) {
+        close_data(file);
+        return;
+    }
+    ref_hold(&file->sink.ref);
+    file->names.done = names_synced;
+    directory_sync(file->directory, &file->names);
+}
+
+static void name_kept(struct op *op, int res)
+{
+    (void)res;
+    name_given(sink_file_of_op(op));
+}
+
+static void rename_file(struct sink_file *file);
+
+static void file_renamed(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+    struct haul_error error;
+
+    if (res == -EEXIST && file->auto_renaming) {
+        if (file_take_next_name(file, &error))
+            rename_file(file);
+        else
+            sink_step_end(&file->sink, &error);
+    } else if (res == -EEXIST) {
+        file_fail_existing(file);
+    } else if (res < 0) {
+        file_fail(file, HAUL_RENAME, res, "can't rename %s to %s", first_name(file),
+                  file_name_of(file));
+    } else {
+        name_given(file);
+    }
+}
+
+static void rename_file(struct sink_file *file)
+{
+    ring_rename(file->sink.ring, file_step(file, file_renamed), file->directory->fd,
+                first_name(file), file_name_of(file));
+}
+
+static void give_name(struct sink_file *file)
+{
+    if (keeps_name(file))
+        ring_later(file->sink.ring, file_step(file, name_kept));
+    else
+        rename_file(file);
+}
+
+static void data_synced(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0) {
+        file_set_trouble(file, res);
+        sink_step_end(&file->sink, &file->trouble);
+    } else {
+        give_name(file);
+    }
+}
+
+static void sync_data(struct sink_file *file)
+{
+    if (file->durable)
+        ring_sync(file->sink.ring, file_step(file, data_synced), file->fd);
+    else
+        give_name(file);
+}
+
+static void size_set(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0)
+        file_fail(file, HAUL_FILE_IO, res, "can't cut %s", file_data_name(file));
+    else
+        sync_data(file);
+}
+
+static void complete(struct sink_file *file)
+{
+    if (file->trouble.status != HAUL_OK) {
+        file->sink.answer = file->trouble;
+        sink_step_fail_later(&file->sink);
+    } else if (file->reused && !file->adopted) {
+        /* An earlier try may have laid out more; and XFS would keep what it has reserved behind. */
+        ring_truncate(file->sink.ring, file_step(file, size_set), file->fd,
+                      extents_prefix(&file->sink.stored));
+    } else {
+        sync_data(file);
+    }
+}
+
+void file_publish(struct sink *sink)
+{
+    struct sink_file *file = sink_file_of(sink);
+
+    if (file_journal_detach(file, complete))
+        complete(file);
+}
+
+void file_set_aside(struct sink *sink)
+{
+    struct sink_file *file = sink_file_of(sink);
+
+    file->aside = true;
+    if (file_take_aside_name(file, &sink->answer))
+        file_publish(sink);
+    else
+        sink_step_fail_later(sink);
+}
+
+/* --- abandon --------------------------------------------------------------------------------- */
+
+static void over(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    (void)res;
+    file_forget(file);
+    sink_step_end(&file->sink, &fine);
+}
+
+static void let_go(struct sink_file *file)
+{
+    ring_later(file->sink.ring, file_step(file, over));
+}
+
+static void data_removed(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    (void)res; /* what can't be removed is begun anew by the next run */
+    journal_drop(&file->journal.content.copies[file->slot]);
+    if (file->keep && file->journal.content.copies[1 - file->slot].there) {
+        file->sink.kept = true;
+        let_go(file);
+    } else {
+        remove_rest(file, let_go);
+    }
+}
+
+static void remove_data(struct sink_file *file)
+{
+    ring_unlink(file->sink.ring, file_step(file, data_removed), file->directory->fd,
+                file->data_names[file->slot]);
+}
+
+static void last_committed(struct sink_file *file);
+
+/* What is left of `stored` without SHRINK_BYTES at its end, and how long the file is then. False:
+ * nothing. */
+static bool shrink(struct sink_file *file, uint64_t *size)
+{
+    struct extents *stored = &file->sink.stored, left = {0};
+    uint64_t bytes = 0;
+    size_t i = extents_count(stored);
+    bool memory = true;
+
+    while (i > 0 && bytes < SHRINK_BYTES) {
+        struct extent extent = extents_at(stored, --i);
+
+        bytes += extent.to - extent.from;
+        *size = extent.from;
+    }
+    if (bytes > SHRINK_BYTES)
+        *size += bytes - SHRINK_BYTES;
+    for (size_t k = 0; memory && k <= i && k < extents_count(stored); k++) {
+        struct extent extent = extents_at(stored, k);
+
+        if (extent.from < *size)
+            memory = extents_add(&left, extent.from, extent.to < *size ? extent.to : *size);
+    }
+    extents_free(stored);
+    *stored = left;
+    return memory && extents_count(stored) > 0;
+}
+
+static void shrunk(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res >= 0 && file_journal_wants(file))
+        file_journal_commit(file, last_committed);
+    else
+        remove_data(file);
+}
+
+static void last_committed(struct sink_file *file)
+{
+    bool retry = file->keep && file->journal.full && !file->shrunk && file->fd >= 0 &&
+                 file->trouble.status == HAUL_OK;
+    uint64_t size = 0;
+
+    if (file->keep && file->journal.holds) {
+        file->sink.kept = true;
+        let_go(file);
+    } else if (retry && shrink(file, &size)) {
+        file->shrunk = true;
+        ring_truncate(file->sink.ring, file_step(file, shrunk), file->fd, size);
+    } else {
+        remove_data(file);
+    }
+}
+
+/* What is there stays as it is. */
+static void leave(struct sink_file *file)
+{
+    const struct journal *content = &file->journal.content;
+
+    file->sink.kept = file->adopted || content->copies[0].there || content->copies[1].there;
+    let_go(file);
+}
+
+static void abandon(struct sink_file *file)
+{
+    const struct file_journal *journal = &file->journal;
+
+    if (file->adopted || (!file->begun && (file->keep || file->fd < 0)))
+        leave(file);
+    else if (file->keep && file->fd >= 0 && file->trouble.status == HAUL_OK &&
+             (journal->dirty || !journal->holds) && file_journal_wants(file))
+        file_journal_commit(file, last_committed);
+    else
+        last_committed(file);
+}
+
+void file_abandon(struct sink *sink, bool keep)
+{
+    struct sink_file *file = sink_file_of(sink);
+
+    file->keep = keep;
+    if (file_journal_rest(file, abandon))
+        abandon(file);
+}
