@@ -12,7 +12,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "ring/internal.h"
@@ -265,11 +264,6 @@ void ring_rename(struct ring *ring, struct op *op, int directory, const char *fr
     op_ready(ring, op, res);
 }
 
-void ring_replace(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
-{
-    op_ready(ring, op, answer(renameat(directory, from, directory, to)));
-}
-
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name)
 {
     op_ready(ring, op, answer(unlinkat(directory, name, 0)));
@@ -292,21 +286,4 @@ void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *fac
         *facts = (struct ring_facts){.bytes = (uint64_t)status.st_size,
                                      .own = status.st_uid == geteuid()};
     op_ready(ring, op, res);
-}
-
-void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
-                        size_t len)
-{
-    op_ready(ring, op, answer((int)fgetxattr(fd, name, value, len)));
-}
-
-void ring_remove_attribute(struct ring *ring, struct op *op, int fd, const char *name)
-{
-    op_ready(ring, op, answer(fremovexattr(fd, name)));
-}
-
-void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
-                        const void *value, size_t len)
-{
-    op_ready(ring, op, answer(fsetxattr(fd, name, value, len, 0)));
 }

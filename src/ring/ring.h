@@ -179,9 +179,6 @@ void ring_sync(struct ring *ring, struct op *op, int fd);
 void ring_sync_directory(struct ring *ring, struct op *op, int directory);
 /* Within one directory; fails with -EEXIST rather than replace. */
 void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to);
-/* The same, but what has the name is replaced. */
-void ring_replace(struct ring *ring, struct op *op, int directory, const char *from,
-                  const char *to);
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name);
 /* res: 1 there is something under that name (a dangling link too), 0 there is nothing. */
 void ring_exists(struct ring *ring, struct op *op, int directory, const char *name);
@@ -191,12 +188,6 @@ struct ring_facts {
 };
 /* Of an open file. */
 void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *facts);
-/* Extended attributes of an open file; get: res is the length, -ENODATA if there is none. */
-void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
-                        size_t len);
-void ring_remove_attribute(struct ring *ring, struct op *op, int fd, const char *name);
-void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
-                        const void *value, size_t len);
 
 /* Runs work(op) on a helper thread; its answer becomes res. It may touch only what the owner lets
  * it: nobody else may use that meanwhile. */

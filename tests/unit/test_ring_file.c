@@ -135,23 +135,6 @@ static void test_rename(void **state)
     }
 }
 
-static void test_replace(void **state)
-{
-    (void)state;
-    for (size_t base = 0; base < BASES; base++) {
-        begin(bases[base], 0);
-        put("a", "of a");
-        put("b", "of b");
-        assert_int_equal(DO(ring_replace(f.ring, &f.op, f.directory, "a", "b")), 0);
-        assert_content("b", "of a");
-        assert_int_equal(faccessat(f.directory, "a", F_OK, 0), -1);
-        assert_int_equal(DO(ring_replace(f.ring, &f.op, f.directory, "b", "c")), 0);
-        assert_content("c", "of a");
-        assert_int_equal(DO(ring_replace(f.ring, &f.op, f.directory, "a", "c")), -ENOENT);
-        end();
-    }
-}
-
 static void test_unlink_and_exists(void **state)
 {
     static const char *const names[] = {"file", "sub", "dangling"};
@@ -250,7 +233,8 @@ static void test_truncate_sync_facts(void **state)
         assert_int_equal(DO(ring_facts(f.ring, &f.op, fd, &facts)), 0);
         assert_false(facts.own);
     }
-    close(fd);
+    assert_int_equal(ring_close(f.ring, fd), 0);
+    assert_int_equal(ring_close(f.ring, fd), -EBADF);
     assert_int_equal(DO(ring_sync(f.ring, &f.op, fd)), -EBADF);
     assert_int_equal(DO(ring_truncate(f.ring, &f.op, fd, 0)), -EBADF);
     assert_int_equal(DO(ring_facts(f.ring, &f.op, fd, &facts)), -EBADF);
@@ -319,35 +303,6 @@ static void test_sync_directory(void **state)
     }
 }
 
-static void test_attributes(void **state)
-{
-    static const char name[] = "user.haul.test";
-    char value[16];
-    int fd, res;
-
-    (void)state;
-    begin("/tmp", 0);
-    fd = openat(f.directory, "a", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    res = DO(ring_get_attribute(f.ring, &f.op, fd, name, value, sizeof(value)));
-    if (res == -EOPNOTSUPP) {
-        print_message("no attributes on this file system\n");
-    } else {
-        assert_int_equal(res, -ENODATA);
-        assert_int_equal(DO(ring_remove_attribute(f.ring, &f.op, fd, name)), -ENODATA);
-        assert_int_equal(DO(ring_set_attribute(f.ring, &f.op, fd, name, "abc", 3)), 0);
-        res = DO(ring_get_attribute(f.ring, &f.op, fd, name, value, sizeof(value)));
-        assert_int_equal(res, 3);
-        assert_memory_equal(value, "abc", 3);
-        assert_int_equal(DO(ring_set_attribute(f.ring, &f.op, fd, name, "defgh", 5)), 0);
-        assert_int_equal(DO(ring_get_attribute(f.ring, &f.op, fd, name, value, 2)), -ERANGE);
-        assert_int_equal(DO(ring_remove_attribute(f.ring, &f.op, fd, name)), 0);
-        res = DO(ring_get_attribute(f.ring, &f.op, fd, name, value, sizeof(value)));
-        assert_int_equal(res, -ENODATA);
-    }
-    close(fd);
-    end();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,13 +310,11 @@ int main(void)
         cmocka_unit_test(test_claim_locked),
         cmocka_unit_test(test_claim_of_other_things),
         cmocka_unit_test(test_rename),
-        cmocka_unit_test(test_replace),
         cmocka_unit_test(test_unlink_and_exists),
         cmocka_unit_test(test_directory),
         cmocka_unit_test(test_truncate_sync_facts),
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_sync_directory),
-        cmocka_unit_test(test_attributes),
     };
 
     return UNIT_RUN(tests);
