@@ -475,8 +475,8 @@ void haul_download_result(const haul_download *download, struct haul_result *res
     *result = (struct haul_result){
         .status = download->error.status,
         .error = download->error.status == HAUL_OK ? "" : download->error.text,
-        .url = download->asked_url,
-        .shown_url = download->shown_url,
+        .url = or_empty(download->asked_url),
+        .shown_url = or_empty(download->shown_url),
         .final_url = or_empty(download->lead.url.text),
         .path = or_empty(download->path.data),
         .name = or_empty(download->name.data),

@@ -26,7 +26,7 @@ uint64_t transfer_again_bytes(const struct haul_download *transfer)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
-static void transfer_free(struct ref *ref)
+static void transfer_clear(struct ref *ref)
 {
     struct haul_download *transfer = CONTAINER_OF(ref, struct haul_download, ref);
 
@@ -49,7 +49,12 @@ static void transfer_free(struct ref *ref)
     free(transfer->user_agent);
     engine_free_strings(transfer->headers, transfer->header_count);
     free(transfer->memory);
-    free(transfer);
+}
+
+static void transfer_free(struct ref *ref)
+{
+    transfer_clear(ref);
+    free(CONTAINER_OF(ref, struct haul_download, ref));
 }
 
 static void count_end(const struct haul_download *transfer)
@@ -82,7 +87,8 @@ static void transfer_end(struct haul_download *transfer)
                   (unsigned long long)transfer_again_bytes(transfer),
                   transfer->verified ? "; verified" : "");
     else
-        log_write(&engine->log, HAUL_LOG_WARN, "%s: %s", transfer->shown_url, transfer->error.text);
+        log_write(&engine->log, HAUL_LOG_WARN, "%s: %s",
+                  transfer->shown_url ? transfer->shown_url : "", transfer->error.text);
     if (transfer->done) {
         transfer->done(transfer, transfer->user);
     } else if (transfer->handle) {
@@ -179,13 +185,8 @@ void transfer_end_cancelled(struct haul_engine *engine)
 static bool copy_request(struct haul_download *transfer, const struct haul_request *request)
 {
     struct text shown = {0};
+    bool copied;
 
-    url_show(span_of(request->url), &shown);
-    if (shown.failed || !engine_copy_string(&transfer->shown_url, text_span(&shown).data)) {
-        text_free(&shown);
-        return false;
-    }
-    text_free(&shown);
     transfer->kind = request->sink;
     transfer->fd = request->fd;
     transfer->body.decided =
@@ -194,7 +195,10 @@ static bool copy_request(struct haul_download *transfer, const struct haul_reque
     transfer->bytes_max = request->bytes_max ? request->bytes_max : MEMORY_BYTES_MAX;
     transfer->done = request->done;
     transfer->user = request->user;
-    if (!engine_copy_string(&transfer->asked_url, request->url) ||
+    url_show(span_of(request->url), &shown);
+    copied = !shown.failed && engine_copy_string(&transfer->shown_url, text_span(&shown).data);
+    text_free(&shown);
+    if (!copied || !engine_copy_string(&transfer->asked_url, request->url) ||
         !engine_copy_string(&transfer->out, request->out) ||
         !engine_copy_string(&transfer->directory, request->directory) ||
         !engine_copy_string(&transfer->user_agent, request->user_agent) ||
@@ -252,14 +256,11 @@ static bool check_request(const struct haul_request *request, struct haul_error 
     return true;
 }
 
-static struct haul_download *allocate(struct haul_engine *engine)
+static void init(struct haul_download *transfer, struct haul_engine *engine,
+                 void (*last)(struct ref *ref))
 {
-    struct haul_download *transfer = alloc_zeroed(sizeof(*transfer));
-
-    if (!transfer)
-        return NULL;
-    ref_init(&transfer->ref, transfer_free);
-    transfer->engine = engine;
+    *transfer = (struct haul_download){.engine = engine};
+    ref_init(&transfer->ref, last);
     list_init(&transfer->node);
     list_init(&transfer->active_node);
     leg_init(&transfer->lead, transfer);
@@ -267,7 +268,6 @@ static struct haul_download *allocate(struct haul_engine *engine)
     body_init(&transfer->body);
     body_show(transfer);
     engine->transfer_count++;
-    return transfer;
 }
 
 struct haul_download *transfer_create(struct haul_engine *engine,
@@ -282,11 +282,12 @@ struct haul_download *transfer_create(struct haul_engine *engine,
     }
     if (!check_request(request, error))
         return NULL;
-    transfer = allocate(engine);
+    transfer = alloc_zeroed(sizeof(*transfer));
     if (!transfer) {
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return NULL;
     }
+    init(transfer, engine, transfer_free);
     if (!url_parse(&transfer->lead.url, span_of(request->url), error) ||
         !sources_init(&transfer->sources, request->url, request->mirrors, request->mirror_count,
                       error)) {
@@ -305,23 +306,17 @@ struct haul_download *transfer_create(struct haul_engine *engine,
     return transfer;
 }
 
+/* Without memory as well, for the program wants its `user` back. What can't be copied then is not
+ * there to be shown. */
 void transfer_refuse(struct haul_engine *engine, const struct haul_request *request,
                      const struct haul_error *error)
 {
-    struct haul_download *transfer = allocate(engine);
+    struct haul_download transfer; /* nobody has a handle: it ends before this does */
 
-    if (!transfer) {
-        engine->stats.failed++; /* without memory it can't be told, but it is not forgotten */
-        return;
-    }
-    if (!copy_request(transfer, request) ||
-        (!transfer->asked_url && !engine_copy_string(&transfer->asked_url, ""))) {
-        engine->stats.failed++;
-        ref_drop(&transfer->ref);
-        return;
-    }
-    list_push_back(&engine->transfers, &transfer->node);
-    transfer->state = TRANSFER_ENDING;
-    transfer->error = *error;
-    transfer_end(transfer);
+    init(&transfer, engine, transfer_clear);
+    (void)copy_request(&transfer, request);
+    list_push_back(&engine->transfers, &transfer.node);
+    transfer.state = TRANSFER_ENDING;
+    transfer.error = *error;
+    transfer_end(&transfer);
 }

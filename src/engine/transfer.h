@@ -94,7 +94,7 @@ struct haul_download {
     uint64_t ended_ns;
     struct sources sources; /* lead.url's and its mirrors */
     /* What was asked for, which does not change. */
-    char *asked_url;
+    char *asked_url; /* of a refused one it may be NULL, and so may shown_url */
     char *shown_url; /* of it, what people and files may see: no login */
     char *asked_origin;
     char *out;
@@ -132,7 +132,7 @@ struct haul_download {
 /* NULL: *error. The transfer waits in the limiter; one reference is the caller's. */
 struct haul_download *transfer_create(struct haul_engine *engine,
                                       const struct haul_request *request, struct haul_error *error);
-/* For a request that can't be: a transfer that ends with this error. NULL: out of memory. */
+/* For a request of the source that can't be: a transfer that ends at once, with this error. */
 void transfer_refuse(struct haul_engine *engine, const struct haul_request *request,
                      const struct haul_error *error);
 void transfer_cancel(struct haul_download *transfer);
