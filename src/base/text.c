@@ -7,26 +7,30 @@
 
 #include "base/alloc.h"
 
-/* Room for len more bytes and a NUL. */
-static bool reserve(struct text *text, size_t len)
+bool text_reserve(struct text *text, size_t len)
 {
     size_t capacity = text->capacity ? text->capacity : 64;
     char *data;
 
-    if (text->failed)
-        return false;
     if (text->len + len < text->capacity)
         return true;
     while (capacity <= text->len + len)
         capacity *= 2;
     data = alloc_grow(text->data, capacity, 1);
-    if (!data) {
-        text->failed = true;
+    if (!data)
         return false;
-    }
+    if (!text->data)
+        data[0] = '\0';
     text->data = data;
     text->capacity = capacity;
     return true;
+}
+
+/* Room for len more bytes and a NUL. */
+static bool make_room(struct text *text, size_t len)
+{
+    text->failed = text->failed || !text_reserve(text, len);
+    return !text->failed;
 }
 
 void text_free(struct text *text)
@@ -45,7 +49,7 @@ void text_clear(struct text *text)
 
 void text_add(struct text *text, struct span s)
 {
-    if (!reserve(text, s.len))
+    if (!make_room(text, s.len))
         return;
     if (s.len > 0)
         memcpy(text->data + text->len, s.data, s.len);
@@ -66,7 +70,7 @@ void text_vprintf(struct text *text, const char *format, va_list args)
     va_copy(again, args);
     len = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    if (len < 0 || !reserve(text, (size_t)len))
+    if (len < 0 || !make_room(text, (size_t)len))
         return;
     vsnprintf(text->data + text->len, (size_t)len + 1, format, args);
     text->len += (size_t)len;

@@ -21,7 +21,10 @@ struct text {
 };
 
 void text_free(struct text *text);
-void text_clear(struct text *text);              /* keeps the memory, forgets a failure */
+void text_clear(struct text *text); /* keeps the memory, forgets a failure */
+/* So many bytes can be added without an allocation; false: there is no memory, which is no failure
+ * of what is added later. */
+bool text_reserve(struct text *text, size_t len);
 void text_add(struct text *text, struct span s); /* s must not be of this text */
 void text_add_char(struct text *text, char c);
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *text, const char *format, ...);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -496,12 +497,19 @@ static bool print(struct text *text)
     return printed;
 }
 
-static void complain(const char *line)
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
 {
     struct text text = {0};
+    va_list args;
 
-    text_printf(&text, "%s\n", line);
-    (void)output_write(STDERR_FILENO, text_span(&text));
+    va_start(args, format);
+    text_vprintf(&text, format, args);
+    va_end(args);
+    text_add_char(&text, '\n');
+    if (text.failed)
+        output_out_of_memory(STDERR_FILENO);
+    else
+        (void)output_write(STDERR_FILENO, text_span(&text));
     text_free(&text);
 }
 
@@ -524,9 +532,7 @@ static bool answer_at_once(const struct options *options, int *status)
     }
     *status = 0;
     if (!print(&text)) {
-        text_printf(&text, "haul: can't write to standard output: %s", strerror(errno));
-        complain(text_span(&text).data);
-        text_free(&text);
+        complain("haul: can't write to standard output: %s", strerror(errno));
         *status = haul_status_exit(HAUL_FILE_IO);
     }
     return true;
@@ -540,11 +546,7 @@ int main(int argc, char **argv)
 
     prepare_process();
     if (!options_init(&app.options) || !options_parse(&app.options, argc, argv, &error)) {
-        struct text line = {0};
-
-        text_printf(&line, "haul: %s", error.text[0] != '\0' ? error.text : "out of memory");
-        complain(text_span(&line).data);
-        text_free(&line);
+        complain("haul: %s", error.text[0] != '\0' ? error.text : "out of memory");
         status = haul_status_exit(error.status != HAUL_OK ? error.status : HAUL_OUT_OF_MEMORY);
     } else if (!answer_at_once(&app.options, &status)) {
         status = app_run(&app);

@@ -16,7 +16,9 @@
 enum {
     PIECE_BYTES = 4096,
     RETRY_MS = 10,
-    FINISH_MS = 2000 /* without any progress */
+    RESERVED_BYTES = 4096,   /* for lines: so many can be said when no memory is left */
+    LEFT_OUT_BYTES_MAX = 64, /* of the word about lines that were left out */
+    FINISH_MS = 2000         /* without any progress */
 };
 
 bool output_write(int fd, struct span s)
@@ -37,6 +39,11 @@ bool output_write(int fd, struct span s)
     return true;
 }
 
+void output_out_of_memory(int fd)
+{
+    (void)output_write(fd, SPAN("haul: out of memory\n"));
+}
+
 static int open_again(int fd)
 {
     struct text path = {0};
@@ -54,6 +61,8 @@ static int open_again(int fd)
 void output_init(struct output *output, int fd, size_t lines_max)
 {
     *output = (struct output){.fd = fd, .own_fd = open_again(fd), .lines_max = lines_max};
+    if (lines_max > 0 && text_reserve(&output->lines, RESERVED_BYTES))
+        (void)text_reserve(&output->rest, RESERVED_BYTES);
 }
 
 void output_free(struct output *output)
@@ -167,6 +176,10 @@ static void leave_lines_out(struct output *output)
 
 bool output_add_line(struct output *output, struct span line)
 {
+    if (!text_reserve(&output->lines, line.len + 1)) {
+        output->left_out++;
+        return true;
+    }
     text_add(&output->lines, line);
     text_add_char(&output->lines, '\n');
     if (output->lines.len <= output->lines_max)
@@ -185,4 +198,16 @@ void output_take_lines(struct output *output, struct text *text)
     output->left_out = 0;
     text_add(text, text_span(&output->lines));
     text_clear(&output->lines);
+}
+
+bool output_send_lines(struct output *output)
+{
+    bool waiting = output->lines.len > 0 || output->left_out > 0;
+    bool room = !waiting || output->broken != 0 ||
+                text_reserve(&output->rest, output->lines.len + LEFT_OUT_BYTES_MAX);
+
+    if (waiting && room)
+        output_take_lines(output, &output->rest);
+    push(output);
+    return room;
 }

@@ -17,6 +17,8 @@
 /* All of it, in one write() if the system takes it so; waits as long as that takes. False: it can't
  * be written; errno says why. */
 bool output_write(int fd, struct span s);
+/* What can be said when there is no memory to say more. */
+void output_out_of_memory(int fd);
 
 /* A zeroed one may be freed. */
 struct output {
@@ -46,9 +48,12 @@ bool output_wait(struct output *output, int timeout_ms);
 /* Waits for all of it; where it is a terminal, which may be stopped, or `hurried` is set, no longer
  * than two seconds while nothing is taken. */
 void output_finish(struct output *output);
-/* Keeps the line for output_take_lines(). False: many wait, and they could be sent now. */
+/* Keeps the line; one for which there is no memory is left out. False: many wait, and they could be
+ * sent now. */
 bool output_add_line(struct output *output, struct span line);
 /* Moves the lines to the end of a text, with a word about those that were left out. */
 void output_take_lines(struct output *output, struct text *text);
+/* Sends the lines. False: there is no memory to do so now, they still wait. */
+bool output_send_lines(struct output *output);
 
 #endif

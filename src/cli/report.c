@@ -18,7 +18,10 @@
 #include "cli/format.h"
 #include "cli/output.h"
 
-enum { LINES_BYTES_MAX = 1024 * 1024 };
+enum {
+    LINES_BYTES_MAX = 1024 * 1024,
+    RESERVED_BYTES = 4096 /* so long a line can be said when no memory is left */
+};
 
 #define RED   "\x1b[31m"
 #define GREEN "\x1b[32m"
@@ -28,6 +31,7 @@ void report_init(struct report *report, int fd, bool quiet, bool color)
 {
     *report = (struct report){.quiet = quiet, .color = color, .log_fd = -1};
     output_init(&report->output, fd, LINES_BYTES_MAX);
+    (void)text_reserve(&report->line, RESERVED_BYTES);
 }
 
 static void close_log(struct report *report)
@@ -37,19 +41,13 @@ static void close_log(struct report *report)
     report->log_fd = -1;
 }
 
-static void send_lines(struct report *report)
-{
-    struct text text = {0};
-
-    output_take_lines(&report->output, &text);
-    output_send(&report->output, text_span(&text));
-    text_free(&text);
-}
-
 void report_free(struct report *report)
 {
-    send_lines(report);
+    bool said = output_send_lines(&report->output) && !report->speechless;
+
     output_finish(&report->output);
+    if (!said)
+        output_out_of_memory(report->output.fd);
     output_free(&report->output);
     close_log(report);
     text_free(&report->line);
@@ -92,22 +90,22 @@ static const char *level_name(enum haul_log_level level)
 /* Shows one line, coloured up to its first ':'. */
 static void show(struct report *report, struct span line, const char *color)
 {
-    struct text shown = {0};
+    struct text colored = {0};
     size_t head = span_find(line, ':');
 
     if (color && report->color) {
-        text_printf(&shown, "%s", color);
-        text_add(&shown, span_sub(line, 0, head));
-        text_printf(&shown, PLAIN);
-        line = span_sub(line, head, line.len);
+        text_printf(&colored, "%s", color);
+        text_add(&colored, span_sub(line, 0, head));
+        text_printf(&colored, PLAIN);
+        text_add(&colored, span_sub(line, head, line.len));
+        if (!colored.failed)
+            line = text_span(&colored);
     }
-    text_add(&shown, line);
-    if (report->progress) {
-        progress_say(report->progress, text_span(&shown));
-    } else if (!output_add_line(&report->output, text_span(&shown))) {
-        send_lines(report);
-    }
-    text_free(&shown);
+    if (report->progress)
+        progress_say(report->progress, line);
+    else if (!output_add_line(&report->output, line))
+        (void)output_send_lines(&report->output);
+    text_free(&colored);
 }
 
 void report_log(void *context, enum haul_log_level level, const char *line)
@@ -137,8 +135,10 @@ void report_log(void *context, enum haul_log_level level, const char *line)
 /* What report->line has come to: to the log, and to people. */
 static void end_line(struct report *report, enum haul_log_level level, const char *color)
 {
-    if (report->line.failed)
+    if (report->line.failed) {
+        report->speechless = report->speechless || !report->quiet;
         return;
+    }
     report_log(report, level, text_span(&report->line).data);
     if (!report->quiet)
         show(report, text_span(&report->line), color);
@@ -156,8 +156,10 @@ void report_fatal(struct report *report, const struct haul_error *error)
     text_clear(&report->line);
     text_printf(&report->line, "haul: ");
     text_add_escaped(&report->line, span_of(error->text));
-    if (report->line.failed)
+    if (report->line.failed) {
+        report->speechless = true;
         return;
+    }
     report_log(report, HAUL_LOG_ERROR, text_span(&report->line).data);
     show(report, text_span(&report->line), RED);
 }
@@ -379,7 +381,7 @@ void report_summary(struct report *report, uint64_t duration_ns)
 void report_flush(struct report *report)
 {
     if (output_ready(&report->output))
-        send_lines(report);
+        (void)output_send_lines(&report->output);
 }
 
 int report_exit_status(const struct report *report)

@@ -21,6 +21,7 @@ struct report {
     bool color;
     struct progress *progress; /* NULL: no display; not owned */
     struct text line;          /* scratch */
+    bool speechless;           /* there was no memory for a line */
     int log_fd;                /* -1: no log */
     enum haul_log_level log_level;
     uint64_t done;
