@@ -179,8 +179,12 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
     if (!field_content_range(response_field(response, "content-range"), &range))
         return wrong_part(leg);
     total = range.total != UINT64_MAX ? range.total : body->total;
-    if (!same_version(leg, response) || (body->total != UINT64_MAX && total != body->total))
+    if (!same_version(leg, response) || (body->total != UINT64_MAX && total != body->total)) {
+        /* In spite of If-Range: who does that once may do it each time. */
+        if (!is_mirror(leg))
+            body->ranges_bad = true;
         return changed(leg);
+    }
 #ifndef HAUL_PLANT_ANY_RANGE /* left out in a test that shows that this would be found out */
     if (range.first != request->asked.from ||
         range.last + 1 != (request->asked.to < total ? request->asked.to : total) ||
