@@ -279,6 +279,19 @@ static void check_whole(struct leg *leg)
               (unsigned long long)transfer->body.total);
 }
 
+/* No part has ever come, and nobody else is left to ask for one: a server that turns away all but
+ * one connection is let alone with that. */
+static void check_ranges(struct leg *leg)
+{
+    struct body *body = &leg->transfer->body;
+
+    if (leg->error.status == HAUL_OK || body->stopping || !body->ranges || body->ranges_good ||
+        body->leg_count != 1 || leg->source != body->validator_source || !body_join(leg))
+        return;
+    log_write(&leg->transfer->worker->log, HAUL_LOG_NOTICE, "%s: %s; one connection fetches it all",
+              leg->transfer->shown_url, leg->error.text);
+}
+
 static enum leg_outcome outcome_of(const struct leg *leg)
 {
     if (leg->error.status != HAUL_OK)
@@ -306,6 +319,7 @@ void body_leg_over(struct leg *leg, const struct haul_error *error)
         leg->error = *error;
     if (leg->error.status == HAUL_OK && !leg->next_url.text && !body->stopping && body->open)
         check_whole(leg);
+    check_ranges(leg);
     leg->outcome = outcome_of(leg);
     leg->more = leg->outcome == LEG_DONE && find_range(transfer, leg->speed, &range, &victim);
     leg->range = (struct extent){0};

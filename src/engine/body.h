@@ -25,16 +25,17 @@ struct haul_download;
 struct leg;
 
 struct body {
-    bool prepared;   /* the sink has said what it has from before... */
-    bool looked;     /* ...for the first time */
-    bool open;       /* the sink takes what belongs to this version */
-    bool resting;    /* the sink is being closed between two tries */
-    bool fresh;      /* what is stored can't be gone on from */
-    bool ranges;     /* parts of it can be asked for */
-    bool ranges_bad; /* that went wrong: not again */
-    bool decided;    /* a checksum of the whole will tell whether all is well */
-    bool ended;      /* of unknown length: its end has come */
-    bool stopping;   /* all legs are to come back, for `error` */
+    bool prepared;    /* the sink has said what it has from before... */
+    bool looked;      /* ...for the first time */
+    bool open;        /* the sink takes what belongs to this version */
+    bool resting;     /* the sink is being closed between two tries */
+    bool fresh;       /* what is stored can't be gone on from */
+    bool ranges;      /* parts of it can be asked for */
+    bool ranges_good; /* one has come */
+    bool ranges_bad;  /* that went wrong: not again */
+    bool decided;     /* a checksum of the whole will tell whether all is well */
+    bool ended;       /* of unknown length: its end has come */
+    bool stopping;    /* all legs are to come back, for `error` */
     struct haul_error error;
     struct leg *leader; /* NULL: none has to go alone */
     struct list legs;   /* at work, leader included */

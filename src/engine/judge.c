@@ -197,6 +197,7 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
     if (body->validator.len == 0 && leg->source == body->validator_source)
         text_add(&body->validator, strong_validator(response));
     body->total = total;
+    body->ranges_good = true;
     return TRANSFER_RESUME;
 }
 
