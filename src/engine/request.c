@@ -114,9 +114,15 @@ static uint64_t speed_of(uint64_t bytes, uint64_t ns)
     return ns == 0 ? 0 : (uint64_t)((double)bytes * (double)NS_PER_S / (double)ns);
 }
 
+/* While nothing comes, nothing notes how slow it has become. */
 uint64_t request_speed(const struct request *request)
 {
-    return request->leg->speed;
+    uint64_t ns = ring_now_ns(request->worker->ring) - request->pace_ns;
+    uint64_t speed = request->leg->speed;
+
+    if (request->state == REQUEST_BODY && ns > PACE_MS * (uint64_t)NS_PER_MS)
+        speed = speed_of(request->pace_bytes, ns) + 1; /* 0 would be unknown */
+    return speed;
 }
 
 static void note_pace(struct request *request, size_t bytes)
