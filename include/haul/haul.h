@@ -273,6 +273,7 @@ struct haul_stats {
     uint64_t requests;
     uint64_t connections;
     uint64_t retries;
+    uint64_t room_waits; /* of them, for room on a full disk */
     uint64_t live; /* objects of all kinds that the engine holds: a steady state keeps it bounded */
     uint64_t downloads_max; /* as asked for, or less if too few files may be open for as many */
 };

@@ -62,6 +62,7 @@ struct app {
     uint64_t started_ns;
     uint64_t paused_ns; /* since when all that is left waits for hosts; 0: it does not */
     bool pause_said;
+    bool full_disk_said;
 };
 
 static uint64_t clock_ns(void)
@@ -384,6 +385,19 @@ static void tell_pause(struct app *app)
     text_free(&line);
 }
 
+/* Somebody has to make room. Once is enough, though it is tried again and again. */
+static void tell_full_disk(struct app *app)
+{
+    struct haul_stats stats = {.size = sizeof(stats)};
+
+    if (app->full_disk_said || !app->options.disk_full_waits)
+        return;
+    haul_engine_stats(app->engine, &stats);
+    app->full_disk_said = stats.room_waits > 0;
+    if (app->full_disk_said)
+        report_say(&app->report, "waiting for room: a disk is full");
+}
+
 static int64_t turn_ms(const struct app *app)
 {
     if (app->report.progress || output_waits(&app->report.output) ||
@@ -403,6 +417,7 @@ static int loop(struct app *app)
         }
         if (!app->report.progress && left > 0)
             tell_pause(app);
+        tell_full_disk(app);
         flush(app);
         if (app->report.progress)
             draw(app);

@@ -251,6 +251,8 @@ static void retry(struct leg *leg, const struct haul_error *error, bool alone)
     unsigned source = may_turn(leg, alone) ? best_source(leg) : leg->source;
 
     engine->stats.retries++;
+    if (error->status == HAUL_DISK_FULL)
+        engine->stats.room_waits++;
     if (source != leg->source)
         wait = 0; /* another server has not been asked too much of */
     if (source != leg->source || leg->redirects > 0)
