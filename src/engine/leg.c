@@ -218,7 +218,8 @@ static bool may_retry(const struct leg *leg, const struct haul_error *error, boo
     if (transfer->sources.count > 0) {
         if (is_refusal(error->status) || leg->hopeless)
             return may_turn(leg, alone) && sources_left(&transfer->sources);
-        tries_max *= transfer->sources.count;
+        if (may_turn(leg, alone))
+            tries_max *= transfer->sources.count;
     }
     if (error->status == HAUL_DISK_FULL && options->disk_full_waits)
         return true;
@@ -317,6 +318,19 @@ static void give_back_grant(struct leg *leg)
         stand_in(transfer);
 }
 
+/* What keeps the last leg from having all, or those that were given up before it. */
+static struct haul_error find_error(struct leg *last)
+{
+    struct haul_download *transfer = last->transfer;
+    struct haul_error error = last->error;
+
+    for (unsigned i = 0; i < transfer->leg_count && error.status == HAUL_OK; i++)
+        error = leg_at(transfer, i)->error;
+    if (error.status == HAUL_OK)
+        error_set(&error, HAUL_SHORT_BODY, 0, "parts of the file could not be had");
+    return error;
+}
+
 /* No leg is at work, and none is going to be. */
 static void decide(struct leg *last)
 {
@@ -329,9 +343,7 @@ static void decide(struct leg *last)
     } else if (transfer->complete) {
         transfer->error = fine;
     } else {
-        transfer->error = stopped ? body->error : last->error;
-        if (transfer->error.status == HAUL_OK) /* what is left has been given up by all */
-            error_set(&transfer->error, HAUL_SHORT_BODY, 0, "parts of the file could not be had");
+        transfer->error = stopped ? body->error : find_error(last);
     }
     transfer->stopping = false;
     transfer->complete = false;
@@ -366,7 +378,9 @@ static void go_on(struct leg *leg)
         redirect(leg);
         break;
     case LEG_FAILED:
-        if (others && may_retry(leg, &leg->error, false))
+        if (transfer->active_legs == 0 && transfer->sources.count > 1 && !may_turn(leg, false))
+            legs_call_off(transfer); /* one that is alone may turn to a mirror at once */
+        else if (others && may_retry(leg, &leg->error, false))
             retry(leg, &leg->error, false);
         break;
     case LEG_COMPLETE:
