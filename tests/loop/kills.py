@@ -122,7 +122,7 @@ class Kills:
         figures.runs += 1
         command = [self.binary, "-q", "-s", self.connections, "-x", self.connections, "-k", "1M", "-d", self.target,
                    f"--auto-save-interval={self.interval}", "--ca-certificate", self.nginx.ca,
-                   "-l", self.directory / "log", *self.options, self.relay.url(f"/{NAME}")]
+                   "-l", self.directory / "log", "--log-level=info", *self.options, self.relay.url(f"/{NAME}")]
         with tempfile.TemporaryFile() as stderr, \
                 subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stderr=stderr) as process:
             try:
@@ -144,7 +144,7 @@ class Kills:
     def _again(self):
         """What the run's log says that it received once more."""
         log = self.directory / "log"
-        found = re.findall(r"(\d+) bytes again", log.read_text()) if log.exists() else []
+        found = re.findall(r", (\d+) received twice", log.read_text()) if log.exists() else []
         log.unlink(missing_ok=True)
         return sum(map(int, found))
 
