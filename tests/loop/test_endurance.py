@@ -90,11 +90,12 @@ def test_full_disk_is_waited_for(server, files, small, target, tmp_path, way, sp
                     "".join(f"{server.url('http', f'/many/{i}')}\n dir={target}\n" for i in range(4)))
     with Haul("--disk-full=wait", *WAYS[way], *split, "-i", path) as haul:
         haul.wait_until(lambda: all((target / str(i)).exists() for i in range(4)), "the others are done")
-        haul.wait_until(lambda: "full" in haul.stderr() or "room" in haul.stderr(), "it says that it waits")
+        haul.wait_until(lambda: "waiting for room" in haul.stderr(), "it says that it waits")
         assert not haul.ends_within(1.5)
         ballast.unlink()
         ended = haul.finish(30)
     assert ended.status == 0, ended.stderr
+    assert ended.stderr.count("waiting for room") == 1
     assert compare_files(files / "file", small / "file") is None
 
 
