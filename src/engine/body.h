@@ -34,6 +34,7 @@ struct body {
     bool ranges_good; /* one has come */
     bool ranges_bad;  /* that went wrong: not again */
     bool decided;     /* a checksum of the whole will tell whether all is well */
+    bool checked;     /* a file that was there has been hashed */
     bool ended;       /* of unknown length: its end has come */
     bool stopping;    /* all legs are to come back, for `error` */
     struct haul_error error;

@@ -8,8 +8,9 @@
  *                                        |     before any answer: a new one   |
  *                                        \-- (trouble) -----------------------+
  *
- * SETTLING waits for the writes, reads and steps that the sink still has under way: only then is it
- * known what is stored, and may the transfer do anything with its sink.
+ * CHECKING comes between PREPARING and READING where a file is there under the name already, which
+ * may be all that is wanted. SETTLING waits for the writes, reads and steps that the sink still has
+ * under way: only then is it known what is stored, and may the transfer do anything with its sink.
  */
 #include "engine/request.h"
 
@@ -73,6 +74,14 @@ static void finish(struct request *request, const struct haul_error *error)
     settle(request);
 }
 
+static void check_given_up(void *context)
+{
+    struct request *request = context;
+
+    request->step = false;
+    settle(request);
+}
+
 void request_abort(struct request *request, const struct haul_error *error)
 {
     struct sink *sink = sink_of(request);
@@ -85,7 +94,9 @@ void request_abort(struct request *request, const struct haul_error *error)
     } else {
         exchange_abort(&request->exchange);
     }
-    if ((request->writing > 0 || request->step) && sink->operations->hurry)
+    if (request->state == REQUEST_CHECKING && request->step)
+        body_hush(transfer_of(request), check_given_up, request);
+    else if ((request->writing > 0 || request->step) && sink->operations->hurry)
         sink->operations->hurry(sink);
     finish(request, error);
 }
@@ -608,8 +619,6 @@ static void lead(struct request *request)
     struct haul_download *transfer = leg->transfer;
     struct extent hole;
 
-    if (!transfer->body.prepared)
-        body_take_up(transfer);
     if (!body_may_resume(transfer, leg->source)) {
         ask(request, false);
     } else if (extents_hole(&transfer->sink->stored, 0, transfer->body.total, &hole)) {
@@ -618,6 +627,55 @@ static void lead(struct request *request)
     } else {
         finish(request, &fine); /* it was all there, and only the name was missing */
     }
+}
+
+/* Whether a file that was there has turned out to be what is wanted. */
+static void checked(void *context, const struct haul_error *found)
+{
+    struct request *request = context;
+    struct haul_download *transfer = transfer_of(request);
+    const struct haul_options *options = request->worker->options;
+    struct haul_error error;
+
+    request->step = false;
+    if (found->status == HAUL_OK) {
+        transfer->verified = true;
+        finish(request, &fine);
+    } else if (found->status != HAUL_CHECKSUM) {
+        fail_all(request, found);
+    } else if (!options->proceed && !options->auto_file_renaming) {
+        error_set(&error, HAUL_EXISTS, 0, "%s is there already, but %s", transfer->sink->name.data,
+                  found->text);
+        fail_all(request, &error);
+    } else {
+        transfer->body.total = UINT64_MAX;
+        transfer->body.fresh = !options->proceed;
+        transfer->body.resumed_bytes = 0;
+        lead(request);
+    }
+}
+
+/* What stands under the name already may be the file. */
+static bool check(struct request *request)
+{
+    struct haul_download *transfer = transfer_of(request);
+    struct body *body = &transfer->body;
+    const struct haul_options *options = request->worker->options;
+    struct haul_error error;
+
+    if (!options->check_integrity || !body->decided || !transfer->sink->foreign || body->checked)
+        return false;
+    body->checked = true;
+    body->total = extents_bytes(&transfer->sink->stored);
+    if (!body_want_digests(transfer, false)) {
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        fail_all(request, &error);
+        return true;
+    }
+    request->state = REQUEST_CHECKING;
+    request->step = true;
+    verify_finish(body->verify, body->total, checked, request);
+    return true;
 }
 
 static void sink_stepped(void *context, const struct haul_error *error)
@@ -630,7 +688,10 @@ static void sink_stepped(void *context, const struct haul_error *error)
     } else if (error->status != HAUL_OK) {
         fail_all(request, error);
     } else if (request->state == REQUEST_PREPARING) {
-        lead(request);
+        if (!transfer_of(request)->body.prepared)
+            body_take_up(transfer_of(request));
+        if (!check(request))
+            lead(request);
     } else {
         CHECK(request->state == REQUEST_OPENING);
         opened(request);

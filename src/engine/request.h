@@ -12,6 +12,7 @@
 enum request_state {
     REQUEST_IDLE,
     REQUEST_PREPARING,  /* a step of the sink is under way */
+    REQUEST_CHECKING,   /* a file that was there is being hashed */
     REQUEST_READING,    /* what is to be compared is being read back */
     REQUEST_CONNECTING, /* connect */
     REQUEST_HEAD,       /* exchange */

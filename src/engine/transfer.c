@@ -147,6 +147,7 @@ struct sink *transfer_make_sink(const struct haul_download *transfer)
                                         .url = transfer->shown_url,
                                         .auto_renaming = options->auto_file_renaming,
                                         .proceed = options->proceed,
+                                        .check = options->check_integrity && transfer->body.decided,
                                         .direct = options->direct,
                                         .allocation = options->allocation,
                                         .save_interval_ms = options->save_interval_ms,

@@ -47,7 +47,8 @@
  * directory. It goes with the file.
  *
  * A partial file of another program (`proceed`) is continued in place, with one write at a time, so
- * that it never has a hole; if the server will not continue it, it is left as it is.
+ * that it never has a hole; if the server will not continue it, it is left as it is. So is a
+ * finished file that is taken up to be checked.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -229,7 +230,7 @@ static void final_looked_for(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
 
-    if (res == 1 && file->proceed)
+    if (res == 1 && (file->proceed || file->check))
         file_claim(file, file_name_of(file), RING_CLAIM_KEEP, &file->fd, adoptable_claimed);
     else if (res == 1)
         file_fail_existing(file);
@@ -239,7 +240,7 @@ static void final_looked_for(struct op *op, int res)
 
 void file_found(struct sink_file *file, bool found)
 {
-    if (!found && (file->proceed || !file->auto_renaming))
+    if (!found && (file->proceed || file->check || !file->auto_renaming))
         ring_exists(file->sink.ring, file_step(file, final_looked_for), file->directory->fd,
                     file_name_of(file));
     else
@@ -510,6 +511,7 @@ struct sink *sink_file_create(struct directories *directories,
     list_init(&file->line.writes);
     file->auto_renaming = options->auto_renaming;
     file->proceed = options->proceed;
+    file->check = options->check;
     file->durable = options->durable;
     file->direct = options->direct;
     file->allocation = options->allocation;

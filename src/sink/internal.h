@@ -64,6 +64,7 @@ struct sink_file {
     char *url;
     bool auto_renaming;
     bool proceed;
+    bool check;
     bool durable;
     struct text wanted;  /* the name asked for; sink.name is what it will be, with a number */
     unsigned number;     /* of sink.name */

@@ -174,6 +174,7 @@ struct sink_file_options {
     const char *url;       /* what is kept for another run must be of the same */
     bool auto_renaming;    /* a name that is taken: name.1.ext, name.2.ext ... */
     bool proceed;          /* continue a file of that name, which another program left */
+    bool check;            /* take such a file up to be read: it may be all that is wanted */
     enum haul_direct direct;
     enum haul_allocation allocation;
     uint64_t save_interval_ms; /* between two records of what is durable; 0: only at the end */
