@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sink/file_name.h"
 #include "tests/sim/disk.h"
 
 enum { AGAIN_BYTES = 4096, AGAIN_BYTES_A_LEG = 2 * 4096 };
@@ -106,6 +107,13 @@ static bool ends_with(const char *text, const char *end)
     return strlen(text) >= strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
 }
 
+/* What an unfinished download has. */
+static bool is_partial(const char *path)
+{
+    return ends_with(path, FILE_NAME_DATA) || ends_with(path, FILE_NAME_BESIDE) ||
+           ends_with(path, FILE_NAME_JOURNAL);
+}
+
 /* "r3.bin", "o3.1.data" ... */
 static struct want *find_want(struct scenario *scenario, const char *path)
 {
@@ -166,7 +174,7 @@ static void look_at(void *context, const char *path, const char *data, uint64_t 
         world_fail(world, "nobody asked for %s", path);
     } else if (strstr(path, ".checksum-mismatch")) {
         check_aside(look, want, path, data, size);
-    } else if (!ends_with(path, ".haul")) {
+    } else if (!is_partial(path)) {
         check_final(look, want, path, data, size);
     }
 }
@@ -271,7 +279,7 @@ static void look_for_rest(void *context, const char *path, const char *data, uin
 
     (void)data;
     (void)size;
-    if (!ends_with(path, ".haul"))
+    if (!is_partial(path))
         return;
     want = find_want(scenario, path);
     if (want->finished || !(may_exist(want) || may_disagree(want)))

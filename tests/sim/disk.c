@@ -164,9 +164,6 @@ void disk_file_sync(struct disk_file *file)
     file->durable_size = file->size;
     file->size_count = 0;
     file->cut = 0;
-    if (file->attribute_dirty)
-        file->durable_attribute = file->attribute;
-    file->attribute_dirty = false;
 }
 
 /* What an error of a sync leaves: pages that count as clean, whether they were written or not. */
@@ -479,11 +476,9 @@ static int do_rename(struct disk *disk, const struct disk_call *call)
 
     if (!from)
         return -ENOENT;
-    if (to && call->kind == DISK_RENAME)
+    if (to)
         return -EEXIST;
     file = from->file;
-    if (to)
-        disk_name_remove(to);
     disk_name_add(&directory->names, call->to, file);
     disk_name_remove(from);
     note_change(directory, CHANGE_RENAME, file, call->name, call->to);
@@ -500,32 +495,6 @@ static int do_unlink(struct disk *disk, const struct disk_call *call)
     note_change(directory, CHANGE_REMOVE, name->file, call->name, "");
     disk_name_remove(name);
     return 0;
-}
-
-static int do_attribute(struct disk *disk, const struct disk_call *call)
-{
-    struct disk_file *file = file_of(disk, call->fd);
-    struct attribute *attribute = &file->attribute;
-
-    if (call->kind == DISK_SET_ATTRIBUTE) {
-        if (call->len > sizeof(attribute->value))
-            return -ENOSPC;
-        memcpy(attribute->value, call->data, call->len);
-        attribute->len = call->len;
-        file->attribute_dirty = true;
-        return 0;
-    }
-    if (attribute->len == 0)
-        return -ENODATA;
-    if (call->kind == DISK_REMOVE_ATTRIBUTE) {
-        attribute->len = 0;
-        file->attribute_dirty = true;
-        return 0;
-    }
-    if (call->len < attribute->len)
-        return -ERANGE;
-    memcpy(call->data, attribute->value, attribute->len);
-    return (int)attribute->len;
 }
 
 static int do_facts(struct disk *disk, const struct disk_call *call)
@@ -577,7 +546,6 @@ static int carry_out(struct disk *disk, struct disk_call *call)
     case DISK_SYNC_DIRECTORY:
         return do_sync_directory(disk, call);
     case DISK_RENAME:
-    case DISK_REPLACE:
         return do_rename(disk, call);
     case DISK_UNLINK:
         return do_unlink(disk, call);
@@ -585,10 +553,6 @@ static int carry_out(struct disk *disk, struct disk_call *call)
         return disk_name_find(&directory_of(disk, call->fd)->names, call->name) != NULL;
     case DISK_FACTS:
         return do_facts(disk, call);
-    case DISK_GET_ATTRIBUTE:
-    case DISK_REMOVE_ATTRIBUTE:
-    case DISK_SET_ATTRIBUTE:
-        return do_attribute(disk, call);
     }
     UNREACHABLE();
 }
@@ -603,9 +567,7 @@ static int trouble_of(const struct disk_call *call, struct dice *dice)
     case DISK_CLAIM:
         return dice_permille(dice, 500) ? -EIO : -ENOSPC;
     case DISK_WRITE:
-    case DISK_SET_ATTRIBUTE:
     case DISK_RENAME:
-    case DISK_REPLACE:
         return dice_permille(dice, 500) ? -EIO : -ENOSPC;
     case DISK_READ:
     case DISK_TRUNCATE:
@@ -613,8 +575,6 @@ static int trouble_of(const struct disk_call *call, struct dice *dice)
     case DISK_UNLINK:
     case DISK_EXISTS:
     case DISK_FACTS:
-    case DISK_GET_ATTRIBUTE:
-    case DISK_REMOVE_ATTRIBUTE:
         return -EIO;
     case DISK_OPEN_DIRECT:
         return -EOPNOTSUPP;

@@ -36,13 +36,9 @@ enum disk_call_kind {
     DISK_SYNC,
     DISK_SYNC_DIRECTORY,
     DISK_RENAME,
-    DISK_REPLACE,
     DISK_UNLINK,
     DISK_EXISTS,
-    DISK_FACTS,
-    DISK_GET_ATTRIBUTE,
-    DISK_REMOVE_ATTRIBUTE,
-    DISK_SET_ATTRIBUTE
+    DISK_FACTS
 };
 
 /* One call; stands in what waits for it, linked in world->disk_calls from its start to its end. */

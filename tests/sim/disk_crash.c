@@ -31,10 +31,7 @@ static void copy_file(struct disk *copy, struct disk_file *file)
     for (size_t page = 0; page < file->pages; page++)
         copy->pages += file->reserved[page];
     twin->size = file->size;
-    twin->attribute = file->attribute;
     twin->durable_size = file->durable_size;
-    twin->durable_attribute = file->durable_attribute;
-    twin->attribute_dirty = file->attribute_dirty;
     memcpy(twin->sizes, file->sizes, sizeof(twin->sizes));
     twin->size_count = file->size_count;
     twin->cut = file->cut;
@@ -168,10 +165,6 @@ static void lose_data(struct disk_file *file, struct dice *dice)
     file->size = file->durable_size = size;
     file->size_count = 0;
     file->cut = 0;
-    if (file->attribute_dirty && dice_permille(dice, 500))
-        file->durable_attribute = file->attribute;
-    file->attribute = file->durable_attribute;
-    file->attribute_dirty = false;
 }
 
 static void lose_power(struct disk *disk, struct dice *dice)

@@ -11,12 +11,6 @@ enum {
     DISK_HANDLES_MAX = 512
 };
 
-struct attribute {
-    char name[64];
-    char value[3072];
-    size_t len; /* 0: there is none */
-};
-
 struct disk_file {
     struct list node; /* disk->files */
     struct disk *disk;
@@ -26,14 +20,11 @@ struct disk_file {
     uint64_t size;
     size_t pages;   /* of data, as of all that follow */
     bool *reserved; /* each page: it takes room on the disk */
-    struct attribute attribute;
     bool locked;
     /* What survives. */
     char *durable;
     uint64_t durable_size;
-    struct attribute durable_attribute;
-    uint8_t *dirty; /* each page: sectors that were written since */
-    bool attribute_dirty;
+    uint8_t *dirty;             /* each page: sectors that were written since */
     uint64_t sizes[DISK_SIZES]; /* that it has had since, the last one is what programs see */
     unsigned size_count;
     unsigned cut; /* of sizes, one more than the index of the last that made it shorter; 0: none */

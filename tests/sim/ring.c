@@ -522,13 +522,14 @@ static void check_unused(struct ring *ring, int fd)
     }
 }
 
-void ring_close(struct ring *ring, int fd)
+int ring_close(struct ring *ring, int fd)
 {
     check_unused(ring, fd);
     if (net_has(ring->world->net, fd))
         net_close(ring->world->net, fd);
     else
         disk_close(ring->world->disk, fd);
+    return 0;
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -608,12 +609,6 @@ void ring_sync_directory(struct ring *ring, struct op *op, int directory)
     start_disk(ring, op, &(struct disk_call){.kind = DISK_SYNC_DIRECTORY, .fd = directory});
 }
 
-void ring_replace(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
-{
-    start_disk(ring, op,
-               &(struct disk_call){.kind = DISK_REPLACE, .fd = directory, .name = from, .to = to});
-}
-
 void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
 {
     start_disk(ring, op,
@@ -633,29 +628,4 @@ void ring_exists(struct ring *ring, struct op *op, int directory, const char *na
 void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *facts)
 {
     start_disk(ring, op, &(struct disk_call){.kind = DISK_FACTS, .fd = fd, .facts = facts});
-}
-
-void ring_get_attribute(struct ring *ring, struct op *op, int fd, const char *name, void *value,
-                        size_t len)
-{
-    (void)name;
-    start_disk(
-        ring, op,
-        &(struct disk_call){.kind = DISK_GET_ATTRIBUTE, .fd = fd, .data = value, .len = len});
-}
-
-void ring_remove_attribute(struct ring *ring, struct op *op, int fd, const char *name)
-{
-    (void)name;
-    start_disk(ring, op, &(struct disk_call){.kind = DISK_REMOVE_ATTRIBUTE, .fd = fd});
-}
-
-void ring_set_attribute(struct ring *ring, struct op *op, int fd, const char *name,
-                        const void *value, size_t len)
-{
-    (void)name;
-    start_disk(
-        ring, op,
-        &(struct disk_call){
-            .kind = DISK_SET_ATTRIBUTE, .fd = fd, .data = (void *)(uintptr_t)value, .len = len});
 }
