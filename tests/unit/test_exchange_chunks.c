@@ -382,6 +382,58 @@ static void test_first_chunk_aligned(void **state)
     free(data);
 }
 
+/* ---- a part of what the server sends ---- */
+
+/* Up to where the user wants the body, it comes; not a byte behind it is asked for. */
+static void test_wanted(void **state)
+{
+    static const uint64_t rows[] = {
+        1,         PAGE_BYTES - 1, CHUNK_BYTES_MIN, 2 * CHUNK_BYTES_MIN + 1,
+        CUT_BYTES, BODY_BYTES - 1, BODY_BYTES};
+    char *data = make_body(BODY_BYTES);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t at = 0;
+
+        begin();
+        f.lent_max = 1;
+        start();
+        serve_head(LARGE_LENGTH);
+        wait_head();
+        f.exchange.wanted_bytes = rows[i];
+        exchange_read_body(&f.exchange);
+        for (int turns = 0; f.body_bytes < rows[i] && turns < 100000; turns++) {
+            give_all();
+            at += serve(data + at, BODY_BYTES - at);
+            turn_ms(0);
+        }
+        assert_int_equal(f.body_bytes, rows[i]);
+        f.exchange.wanted_bytes = UINT64_MAX; /* somebody else has not come */
+        assert_int_equal(serve_rest(data, at, BODY_BYTES), HAUL_OK);
+        assert_body(data, BODY_BYTES);
+        end();
+    }
+    free(data);
+}
+
+/* More has come than is wanted by now: the body has its end all the same. */
+static void test_wanted_less(void **state)
+{
+    (void)state;
+    begin();
+    start();
+    serve_text("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n0123456789");
+    wait_head();
+    f.exchange.wanted_bytes = 5;
+    serve_text("abcdefghij");
+    assert_int_equal(finish(), HAUL_OK);
+    assert_span(text_span(&f.body), "0123456789abcdefghij");
+    assert_int_equal(f.last_len, 1);
+    assert_true(f.reusable);
+    end();
+}
+
 /* ---- what holds it up ---- */
 
 /* The user keeps all it may: the exchange takes nothing more, and the socket fills. */
@@ -640,6 +692,8 @@ int main(void)
         cmocka_unit_test(test_deciding_is_not_slow),
         cmocka_unit_test(test_aligned),
         cmocka_unit_test(test_first_chunk_aligned),
+        cmocka_unit_test(test_wanted),
+        cmocka_unit_test(test_wanted_less),
         cmocka_unit_test(test_lent_chunks_stop_it),
         cmocka_unit_test(test_no_timeout_while_lent),
         cmocka_unit_test(test_buffers_exhausted),

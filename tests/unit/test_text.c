@@ -42,6 +42,24 @@ static void test_grow(void **state)
     }
 }
 
+/* What was reserved needs no allocation later. */
+static void test_reserve(void **state)
+{
+    struct text text = {0};
+    const char *data;
+
+    (void)state;
+    assert_true(text_reserve(&text, 1000));
+    assert_string_equal(text.data, "");
+    data = text.data;
+    for (int i = 0; i < 1000; i++)
+        text_add_char(&text, 'x');
+    assert_ptr_equal(text.data, data);
+    assert_true(text_reserve(&text, 5000));
+    assert_int_equal(strlen(text.data), 1000);
+    text_free(&text);
+}
+
 /* Cleared, a text needs no new memory for what it held before. */
 static void test_reuse(void **state)
 {
@@ -147,8 +165,9 @@ static void test_utf8(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_build),  cmocka_unit_test(test_grow),    cmocka_unit_test(test_reuse),
-        cmocka_unit_test(test_failed), cmocka_unit_test(test_escaped), cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_build), cmocka_unit_test(test_grow),   cmocka_unit_test(test_reserve),
+        cmocka_unit_test(test_reuse), cmocka_unit_test(test_failed), cmocka_unit_test(test_escaped),
+        cmocka_unit_test(test_utf8),
     };
 
     return UNIT_RUN(tests);

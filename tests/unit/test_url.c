@@ -161,6 +161,41 @@ static void test_parts(void **state)
     }
 }
 
+/* A copy is as good as a URL of its own, and outlives the other one. */
+static void test_copy(void **state)
+{
+    static const char *const inputs[] = {"https://u:p@Example.com:8443/a/b?c#d", "http://[::1]",
+                                         "http://h/"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(inputs); i++) {
+        struct url url, other, copy;
+
+        must_parse(&url, inputs[i]);
+        must_parse(&other, inputs[i]);
+        assert_true(url_copy(&copy, &other));
+        assert_ptr_not_equal(copy.text, other.text);
+        memset(other.text, 'x', strlen(other.text));
+        if (other.login)
+            memset(other.login, 'x', strlen(other.login));
+        url_free(&other);
+        assert_string_equal(copy.text, url.text);
+        assert_int_equal(copy.secure, url.secure);
+        assert_int_equal(copy.port, url.port);
+        assert_true(span_equal(copy.host, url.host));
+        assert_true(span_equal(copy.authority, url.authority));
+        assert_true(span_equal(copy.target, url.target));
+        assert_true(span_equal(copy.path, url.path));
+        assert_true(span_equal(url_origin(&copy), url_origin(&url)));
+        if (url.login)
+            assert_string_equal(copy.login, url.login);
+        else
+            assert_null(copy.login);
+        url_free(&copy);
+        url_free(&url);
+    }
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -621,6 +656,7 @@ int main(void)
         cmocka_unit_test(test_shown_without_login),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_copy),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_resolve),
