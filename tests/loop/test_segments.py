@@ -8,7 +8,7 @@ import time
 import pytest
 
 import testbed
-from haul import PATIENCE, Haul, check_content, check_files, plain_binary, run, run_good, run_list
+from haul import PATIENCE, THREADS, Haul, check_content, check_files, plain_binary, run, run_good, run_list
 from origin import Response, body_bytes
 from testbed import Relay, compare_files
 
@@ -112,7 +112,8 @@ def test_x_is_for_all_files_of_a_host(slow, files, target):
              *(slow.url(f"/{name}") for name in ("file", "other", "three")))
     for name in ("file", "other", "three"):
         assert compare_files(files / name, target / name) is None
-    assert open_at_once(slow.report()) == 5
+    # Where several threads share a host, one may have a connection before another has closed its own.
+    assert 5 <= open_at_once(slow.report()) <= 5 + bool(THREADS)
 
 
 @pytest.mark.parametrize("name, most", (("three", 3), ("one", 1), ("less", 1), ("empty", 1)))
