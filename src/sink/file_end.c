@@ -379,12 +379,13 @@ static void last_committed(struct sink_file *file)
     }
 }
 
-/* What is there stays as it is. */
+/* What is there stays as it is; after a rest, so does what is known of it. */
 static void leave(struct sink_file *file)
 {
     const struct journal *content = &file->journal.content;
 
-    file->sink.kept = file->adopted || content->copies[0].there || content->copies[1].there;
+    if (file->adopted || content->copies[0].there || content->copies[1].there)
+        file->sink.kept = true;
     let_go(file);
 }
 
