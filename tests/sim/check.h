@@ -9,7 +9,7 @@
 void check_told(struct want *want, const struct haul_result *result);
 /* After a life, on the disk that the next one finds. `crash`: how this one ended. */
 void check_disk(struct scenario *scenario, enum crash crash);
-/* What was fetched in this life; after check_disk(). */
+/* What was fetched in this life; before check_disk(). */
 void check_resumed(struct scenario *scenario);
 /* After the last life, in which nothing went wrong. */
 void check_all_done(struct scenario *scenario);

@@ -6,6 +6,8 @@
 #include "tests/sim/disk.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -320,7 +322,8 @@ static struct disk_directory *directory_of(struct disk *disk, int fd)
     return handle->directory;
 }
 
-static int open_handle(struct disk *disk, struct disk_directory *directory, struct disk_file *file)
+static int open_handle(struct disk *disk, struct disk_directory *directory, struct disk_file *file,
+                       const char *path, const char *name)
 {
     int number = 0;
 
@@ -332,6 +335,8 @@ static int open_handle(struct disk *disk, struct disk_directory *directory, stru
     if (number == DISK_HANDLES_MAX)
         world_fail(disk->world, "%d files and directories are open", number);
     disk->handles[number] = (struct handle){.directory = directory, .file = file};
+    snprintf(disk->handles[number].path, DISK_PATH_BYTES_MAX, "%s%s%s", path, name ? "/" : "",
+             name ? name : "");
     if (file)
         file->references++;
     disk->handle_count++;
@@ -371,6 +376,59 @@ size_t disk_open_count(const struct disk *disk)
     return disk->handle_count;
 }
 
+/* --- what has failed ------------------------------------------------------------------------- */
+
+void disk_begin_life(struct disk *disk)
+{
+    disk->trouble_count = 0;
+    for (struct list *node = disk->files.next; node != &disk->files; node = node->next)
+        LIST_ITEM(node, struct disk_file, node)->sync_failed = false;
+}
+
+void disk_sync_told(struct disk *disk, int fd)
+{
+    file_of(disk, fd)->sync_failed = true;
+}
+
+unsigned disk_troubles(const struct disk *disk, const char *path)
+{
+    for (size_t i = 0; i < disk->trouble_count; i++)
+        if (strcmp(disk->troubles[i].path, path) == 0)
+            return disk->troubles[i].kinds;
+    return disk->trouble_count == DISK_TROUBLES_MAX ? UINT_MAX : 0;
+}
+
+static void note_path(struct disk *disk, const char *path, enum disk_call_kind kind)
+{
+    size_t i = 0;
+
+    while (i < disk->trouble_count && strcmp(disk->troubles[i].path, path) != 0)
+        i++;
+    if (i == DISK_TROUBLES_MAX)
+        return;
+    if (i == disk->trouble_count)
+        snprintf(disk->troubles[disk->trouble_count++].path, DISK_PATH_BYTES_MAX, "%s", path);
+    disk->troubles[i].kinds |= 1U << kind;
+}
+
+static void note_trouble(struct disk *disk, const struct disk_call *call)
+{
+    const struct handle *handle;
+    char path[DISK_PATH_BYTES_MAX + DISK_NAME_BYTES_MAX];
+
+    if (call->kind == DISK_OPEN_DIRECTORY) {
+        note_path(disk, call->name, call->kind);
+        return;
+    }
+    handle = handle_of(disk, call->fd);
+    if (handle->file || !call->name) {
+        note_path(disk, handle->path, call->kind);
+        return;
+    }
+    snprintf(path, sizeof(path), "%s/%s", handle->path, call->name);
+    note_path(disk, path, call->kind);
+}
+
 /* --- calls ----------------------------------------------------------------------------------- */
 
 static int do_open_directory(struct disk *disk, const struct disk_call *call)
@@ -385,7 +443,7 @@ static int do_open_directory(struct disk *disk, const struct disk_call *call)
         return -ENOENT;
     if (!directory)
         directory = disk_directory_create(disk, call->name);
-    return open_handle(disk, directory, NULL);
+    return open_handle(disk, directory, NULL, directory->path, NULL);
 }
 
 static int do_claim(struct disk *disk, const struct disk_call *call)
@@ -397,7 +455,7 @@ static int do_claim(struct disk *disk, const struct disk_call *call)
 
     if (file && (call->flag || file->locked))
         return -EBUSY;
-    fd = open_handle(disk, NULL, file);
+    fd = open_handle(disk, NULL, file, directory->path, call->name);
     if (fd < 0)
         return fd;
     if (!file) {
@@ -441,7 +499,9 @@ static int do_read(struct disk *disk, const struct disk_call *call)
 
 static int do_open_direct(struct disk *disk, const struct disk_call *call)
 {
-    int fd = open_handle(disk, NULL, file_of(disk, call->fd));
+    struct disk_file *file = file_of(disk, call->fd);
+    struct handle handle = *handle_of(disk, call->fd);
+    int fd = open_handle(disk, NULL, file, handle.path, NULL);
 
     if (fd < 0)
         return -EOPNOTSUPP;
@@ -628,6 +688,8 @@ int disk_do(struct disk *disk, struct disk_call *call)
     if (dice_permille(&disk->dice, disk->world->faults.disk))
         res = trouble_of(call, &disk->dice);
     res = res < 0 ? fail_call(disk, call, res) : carry_out(disk, call);
+    if (res < 0 && res != -ENOENT && res != -EEXIST && res != -EBUSY)
+        note_trouble(disk, call);
     list_remove(&call->node); /* it is done: a crash finds nothing of it under way */
     world_trace(disk->world, "disk", call->kind, (uint64_t)res, call->offset << 20 | call->len);
     count_down(disk->world);

@@ -20,6 +20,8 @@ enum {
     DISK_SECTOR_BYTES = 512,
     DISK_NAME_BYTES_MAX = 255,
     DISK_FD_FIRST = 100000, /* no number that the real kernel gives */
+    DISK_PATH_BYTES_MAX = 400,
+    DISK_TROUBLES_MAX = 64
 };
 
 struct disk;
@@ -63,6 +65,10 @@ void disk_close(struct disk *disk, int fd);
 void disk_unlock(struct disk *disk, int fd);
 bool disk_has(const struct disk *disk, int fd);
 size_t disk_open_count(const struct disk *disk);
+/* The process has been told that a sync of it has failed. */
+void disk_sync_told(struct disk *disk, int fd);
+/* Another process looks at it: nothing has failed for that one yet. */
+void disk_begin_life(struct disk *disk);
 /* What the next process finds, after the crash: a disk of its own. */
 struct disk *disk_survive(struct disk *disk, enum crash crash, struct dice *dice);
 /* Everything is synced: what a clean shut-down of the machine does. */
@@ -83,5 +89,9 @@ void disk_make_directory(struct disk *disk, const char *path);
 void disk_put(struct disk *disk, const char *path, const char *data, uint64_t size);
 void disk_remove(struct disk *disk, const char *path);
 void disk_set_capacity(struct disk *disk, uint64_t bytes);
+/* Which kinds of calls on it or its name have failed in this life, as bits: 1 << kind. */
+unsigned disk_troubles(const struct disk *disk, const char *path);
+/* Whether this life's process knows of a sync that has failed, under whatever name. */
+bool disk_sync_failed(struct disk *disk, const char *path);
 
 #endif

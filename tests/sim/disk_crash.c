@@ -288,6 +288,13 @@ bool disk_find(struct disk *disk, const char *path, const char **data, uint64_t 
     return true;
 }
 
+bool disk_sync_failed(struct disk *disk, const char *path)
+{
+    const struct name *name = find(disk, path);
+
+    return name && name->file->sync_failed;
+}
+
 bool disk_is_durable(struct disk *disk, const char *path)
 {
     const char *text;

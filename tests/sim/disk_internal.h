@@ -21,6 +21,7 @@ struct disk_file {
     size_t pages;   /* of data, as of all that follow */
     bool *reserved; /* each page: it takes room on the disk */
     bool locked;
+    bool sync_failed; /* as this life's process knows */
     /* What survives. */
     char *durable;
     uint64_t durable_size;
@@ -60,6 +61,12 @@ struct handle {
     struct disk_file *file; /* holds a reference */
     bool direct;
     bool locks;
+    char path[DISK_PATH_BYTES_MAX]; /* as it was opened */
+};
+
+struct trouble {
+    char path[DISK_PATH_BYTES_MAX];
+    unsigned kinds; /* 1 << kind */
 };
 
 struct disk {
@@ -72,6 +79,8 @@ struct disk {
     size_t pages_max;
     size_t handle_count;
     struct handle handles[DISK_HANDLES_MAX]; /* both NULL: not open */
+    size_t trouble_count;
+    struct trouble troubles[DISK_TROUBLES_MAX]; /* of this life */
 };
 
 struct disk_file *disk_file_create(struct disk *disk);

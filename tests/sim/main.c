@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/wheel.h"
-#include "tests/sim/check.h"
+#include "tests/sim/check_internal.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/scenario.h"
 
@@ -54,6 +54,7 @@ static void submit(struct scenario *scenario, haul_engine *engine)
         want->submitted = !want->finished;
         want->told = false;
         want->sent_before = want->resource.sent_bytes;
+        want->there_before = check_partials(want);
         if (want->finished)
             continue;
         HAUL_REQUEST_INIT(&request);
@@ -107,6 +108,7 @@ static void live(struct scenario *scenario)
     bool crashed;
 
     scenario_plan_life(scenario, &stop_ns);
+    disk_begin_life(world->disk);
     world->counts.lives++;
     world_trace(world, "LIFE", scenario->life, world->crash, scenario->calm);
     engine = haul_engine_create(&scenario->options, &error);
@@ -129,11 +131,9 @@ static void live(struct scenario *scenario)
     }
     if (crashed && world->crash == CRASH_POWER)
         scenario->power_lost = true;
-    check_disk(scenario, crashed ? world->crash : CRASH_NONE);
     if (!crashed)
         check_resumed(scenario);
-    for (size_t i = 0; crashed && i < scenario->want_count; i++)
-        scenario->wants[i].kept_bytes = 0;
+    check_disk(scenario, crashed ? world->crash : CRASH_NONE);
 }
 
 static bool all_finished(const struct scenario *scenario)

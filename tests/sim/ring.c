@@ -26,7 +26,8 @@ enum {
     IDLE_TURNS_MAX = 1000,
     IDLE_S_MAX = 20 * 60,      /* a server may ask for minutes */
     TURNS_AT_ONCE_MAX = 50000, /* without time going on */
-    WALL_S = 1700000000
+    WALL_S = 1700000000,
+    CODE_DISK = 1 /* op->code of disk calls: more than their kind */
 };
 
 enum pending_kind { PENDING_DISK, PENDING_NET, PENDING_WORK };
@@ -168,6 +169,7 @@ static void op_begin(struct ring *ring, struct op *op, enum op_state state)
     CHECK(op->state == OP_IDLE);
     op->state = state;
     op->stop = false;
+    op->code = 0;
     ref_hold(op->owner);
     ring->busy++;
 }
@@ -185,6 +187,8 @@ static void op_end(struct ring *ring, struct op *op, int res)
 
     op->state = OP_IDLE;
     ring->busy--;
+    if (res == -EIO && op->code == CODE_DISK + DISK_SYNC)
+        disk_sync_told(ring->world->disk, op->fd);
     world_trace(ring->world, "done", (uint64_t)res, ring->busy, 0);
     op->done(op, res);
     ref_drop(owner);
@@ -258,6 +262,12 @@ static struct pending *pending_create(struct ring *ring, struct op *op, enum pen
     return pending;
 }
 
+static void name_call(struct op *op, const struct disk_call *call)
+{
+    op->code = (uint8_t)(CODE_DISK + call->kind);
+    op->fd = call->fd;
+}
+
 /* At once, or its effect at once and its answer later, or both later. */
 static void start_disk(struct ring *ring, struct op *op, const struct disk_call *call)
 {
@@ -268,9 +278,11 @@ static void start_disk(struct ring *ring, struct op *op, const struct disk_call 
     list_init(&now.node);
     if (dice_permille(dice, 500)) {
         op_ready(ring, op, disk_do(ring->world->disk, &now));
+        name_call(op, call);
         return;
     }
     pending = pending_create(ring, op, PENDING_DISK, OP_KERNEL);
+    name_call(op, call);
     pending->disk = *call;
     list_init(&pending->disk.node);
     list_push_back(&ring->world->disk_calls, &pending->disk.node);

@@ -151,10 +151,14 @@ static void make_want(struct scenario *scenario, unsigned number)
     if (dice_permille(dice, 300))
         make_checksum(want, dice);
     snprintf(want->name, sizeof(want->name), "r%u.bin", number);
+    snprintf(want->directory, sizeof(want->directory), SCENARIO_ROOT);
     if (dice_permille(dice, 300)) {
+        bool below = dice_permille(dice, 200);
+
         snprintf(want->name, sizeof(want->name), "o%u.data", number);
-        snprintf(want->out, sizeof(want->out), "%so%u.data",
-                 dice_permille(dice, 200) ? "below/" : "", number);
+        snprintf(want->out, sizeof(want->out), "%so%u.data", below ? "below/" : "", number);
+        if (below)
+            snprintf(want->directory, sizeof(want->directory), SCENARIO_ROOT "/below");
     }
 }
 
@@ -229,9 +233,11 @@ static void plan_weather(struct scenario *scenario)
         .descriptors = some_rate(dice, 100),
         .slow = some_rate(dice, 400),
     };
-    disk_set_capacity(scenario->world->disk, dice_permille(dice, 200)
-                                                 ? dice_size(dice, 2 * SIZE_MAX_BYTES)
-                                                 : CAPACITY_BYTES);
+    disk_set_capacity(scenario->world->disk, CAPACITY_BYTES);
+    if (dice_permille(dice, 200)) {
+        disk_set_capacity(scenario->world->disk, dice_size(dice, 2 * SIZE_MAX_BYTES));
+        scenario->was_full = true;
+    }
     for (size_t i = 0; i < scenario->want_count; i++)
         if (dice_permille(dice, 300))
             event_start(&scenario->wants[i].change, dice_below(dice, 20 * NS_PER_S));

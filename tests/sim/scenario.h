@@ -28,19 +28,22 @@ struct want {
     char checksum[160];        /* "": none */
     unsigned checksum_version; /* that it is of */
     char out[64];              /* "": what the URL says */
-    char name[64];             /* that it should get */
+    char name[64];             /* that it should get, ... */
+    char directory[64];        /* ... and where */
     struct event change;
     /* This life. */
     bool submitted;
     bool told;
     enum haul_status status;
-    uint64_t sent_before; /* resource.sent_bytes at its beginning */
+    uint64_t sent_before;  /* resource.sent_bytes at its beginning */
+    unsigned there_before; /* partial files, as check_partials() has them */
     /* All lives. */
     bool finished;
     bool mismatched; /* at least once a checksum was wrong */
     char path[256];
-    uint64_t kept_bytes; /* at the end of the last life, which was a good one */
-    unsigned kept_version;
+    unsigned left;       /* finished: partial files that are there all the same, and may be */
+    uint64_t kept_bytes; /* that the next life can go on from, ... */
+    size_t kept_extents; /* ... in so many pieces */
 };
 
 /* Another program's file. */
@@ -61,6 +64,7 @@ struct scenario {
     unsigned life;   /* under way, from 0 on */
     bool calm;       /* in this life nothing goes wrong */
     bool power_lost; /* at least once */
+    bool was_full;   /* the disk, at least once */
 };
 
 struct scenario *scenario_create(struct world *world);

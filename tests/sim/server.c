@@ -160,20 +160,19 @@ static void add_date(struct text *text, int64_t unix_s)
     text_add(text, span_of(date));
 }
 
-/* What stands for this version in ETag or Last-Modified. */
-static void add_validator(struct text *text, const struct answer *answer, int64_t now_s)
+void copy_validator(const struct copy *copy, unsigned version, int64_t now_s, struct text *text)
 {
-    switch (answer->copy->validator) {
+    switch (copy->validator) {
     case VALIDATOR_WEAK_ETAG:
         text_add(text, SPAN("W/"));
-        text_printf(text, "\"r%u-v%u\"", answer->copy->resource->number, answer->version);
+        text_printf(text, "\"r%u-v%u\"", copy->resource->number, version);
         break;
     case VALIDATOR_ETAG:
-        text_printf(text, "\"r%u-v%u%s\"", answer->copy->resource->number, answer->version,
-                    answer->copy->own_tags ? answer->copy->path : "");
+        text_printf(text, "\"r%u-v%u%s\"", copy->resource->number, version,
+                    copy->own_tags ? copy->path : "");
         break;
     case VALIDATOR_DATE:
-        add_date(text, LONG_AGO_S + answer->version * INT64_C(100000));
+        add_date(text, LONG_AGO_S + version * INT64_C(100000));
         break;
     case VALIDATOR_NEW_DATE:
         add_date(text, now_s);
@@ -190,7 +189,7 @@ static bool condition_holds(const struct answer *answer, struct span if_range, i
 
     if (!if_range.data)
         return true;
-    add_validator(&validator, answer, now_s);
+    copy_validator(answer->copy, answer->version, now_s, &validator);
     holds =
         (answer->copy->validator == VALIDATOR_ETAG || answer->copy->validator == VALIDATOR_DATE) &&
         span_equal(text_span(&validator), if_range);
@@ -396,7 +395,7 @@ static void add_fields(struct text *head, const struct answer *answer, enum fram
         bool etag = copy->validator == VALIDATOR_ETAG || copy->validator == VALIDATOR_WEAK_ETAG;
 
         text_add(head, etag ? SPAN("ETag: ") : SPAN("Last-Modified: "));
-        add_validator(head, answer, now_s);
+        copy_validator(copy, answer->version, now_s, head);
         text_add(head, SPAN("\r\n"));
     }
     if (copy->digests && answer->status < 300) {

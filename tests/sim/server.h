@@ -10,6 +10,7 @@
 #define TESTS_SIM_SERVER_H
 
 #include "base/span.h"
+#include "base/text.h"
 #include "crypto/hash.h"
 #include "tests/sim/content.h"
 #include "tests/sim/world.h"
@@ -72,6 +73,8 @@ struct net;
 
 /* What a server has at this place now. */
 unsigned copy_version(const struct copy *copy);
+/* What stands for this version in ETag or Last-Modified; empty: nothing does. */
+void copy_validator(const struct copy *copy, unsigned version, int64_t now_s, struct text *text);
 void resource_hash(struct resource *resource, unsigned version, enum hash_type type,
                    struct digest *digest);
 /* The answer to a request's head. */
