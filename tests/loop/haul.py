@@ -241,8 +241,9 @@ BLOCK_BYTES = 4096
 
 
 def resumed_from(stored):
-    """Where the next run asks for a file of which this one has stored so many bytes: the last block is compared."""
-    return max(0, stored - BLOCK_BYTES)
+    """Where the next run asks for a file of which this one has stored so many bytes: whole blocks count, the last of
+    them is compared."""
+    return max(0, stored // BLOCK_BYTES * BLOCK_BYTES - BLOCK_BYTES)
 
 
 def check_files(directory, expected):
