@@ -81,7 +81,7 @@ def target(tmp_path):
     directory = tmp_path / "target"
     directory.mkdir()
     yield directory
-    left = [name for name in testbed.tree(directory) if name.endswith(".haul")]
+    left = [name for name in testbed.tree(directory) if name.endswith((".haul", ".journal"))]
     assert not left, f"left behind: {left}"
 
 

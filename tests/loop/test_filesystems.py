@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import testbed
-from haul import Haul, check_files, has_arrived, resumed_from, run, run_good
+from haul import BLOCK_BYTES, Haul, check_files, has_arrived, resumed_from, run, run_good
 from origin import CHUNKED, body_bytes
 from testbed import Mounts, Unavailable, tree
 
@@ -92,15 +92,6 @@ class Disk:
         with tempfile.TemporaryFile(dir=self.path) as file:
             libc = ctypes.CDLL(None, use_errno=True)  # posix_fallocate() would write zeros instead
             return libc.fallocate64(file.fileno(), 0, ctypes.c_int64(0), ctypes.c_int64(1)) == 0
-
-    @functools.cached_property
-    def has_attributes(self):
-        with tempfile.TemporaryFile(dir=self.path) as file:
-            try:
-                os.setxattr(file.fileno(), "user.haul.test", b"1")
-            except OSError:
-                return False
-        return True
 
 
 @pytest.fixture(scope="module", params=FILE_SYSTEMS)
@@ -306,8 +297,8 @@ def test_room_ahead(disk, target, origin, cache, room):
     held = Held(origin, MIB)
     with Haul(cache, room, "-d", target, held.url(LARGE)) as haul:
         held.wait(haul)
-        haul.wait_until(lambda: any(map(allocated, target.iterdir())), "some of it is written")
-        (partial,) = target.iterdir()
+        haul.wait_until(lambda: any(map(allocated, target.glob("*.haul"))), "some of it is written")
+        (partial,) = target.glob("*.haul")
         if room == PREALLOC or room == FALLOC and disk.has_fallocate:
             assert partial.stat().st_size == LARGE
             assert allocated(partial) >= LARGE
@@ -332,25 +323,36 @@ STEPS = {
 @pytest.mark.parametrize("disk, steps", covering(STEPS, 3), indirect=["disk"])
 def test_stopped_download_goes_on(disk, target, origin, steps):
     """Twice, and each time in another way, from where no block begins."""
-    size, kept = 13 * MIB + 123, []
-    held = Held(origin, 100_077, 9 * MIB + 4095)
+    size, stops = 13 * MIB + 123, (100_077, 9 * MIB + 4095)
+    held = Held(origin, *stops)
     first, second, last = (WAYS[way] for way in STEPS[steps])
     for way in (first, second):
-        with Haul(*way, "-d", target, held.url(size)) as haul:
-            held.wait(haul)
-            haul.signal(signal.SIGTERM)
-            assert haul.finish(10).status == 7
-        for partial in target.iterdir():
-            kept.append(partial.stat().st_size)
-            check_room(partial)
+        stop(held, size, target, way)
     run_good(*last, "-d", target, held.url(size))
     check_files(target, {str(size): body_bytes(size)})
     check_room(target / str(size))
-    if disk.has_attributes:
-        assert kept == [100_077, 9 * MIB + 4095]
-        assert ranges(origin.requests) == [None, *(f"bytes={resumed_from(position)}-" for position in kept)]
-    else:
-        assert kept == [] and ranges(origin.requests) == [None] * 3
+    assert ranges(origin.requests) == [None, *(f"bytes={resumed_from(position)}-" for position in stops)]
+
+
+def stop(held, size, target, way):
+    """Starts it, and stops it when it stops."""
+    with Haul(*way, "-d", target, held.url(size)) as haul:
+        held.wait(haul)
+        haul.signal(signal.SIGTERM)
+        assert haul.finish(10).status == 7
+
+
+@pytest.mark.xfail(strict=True, reason="since there is a journal, the room that was laid out ahead stays")
+@pytest.mark.parametrize("disk", ("ext4", "xfs", "tmpfs"), indirect=True)
+def test_stopped_download_gives_back_room(disk, tmp_path, origin):
+    target = disk.path / "stopped"
+    stop(Held(origin, 100_077), LARGE, target, (FALLOC,))
+    (partial,) = target.glob("*.haul")
+    room = allocated(partial)
+    for path in target.iterdir():
+        path.unlink()
+    target.rmdir()
+    assert room <= MIB
 
 
 @pytest.mark.parametrize("disk", ("ext4", "xfs", "btrfs", "tmpfs", "fuse"), indirect=True)
@@ -430,24 +432,20 @@ def test_disk_that_becomes_full(disk, target, origin, nearly_full, way):
 
 
 @pytest.mark.parametrize("disk", ("ext4", "xfs", "btrfs", "tmpfs", "fuse"), indirect=True)
-@pytest.mark.parametrize("way", ("auto", "cached-trunc"))
+@pytest.mark.parametrize("way", ("direct-none", "cached-trunc"))
 def test_stopped_download_that_does_not_fit_is_kept(disk, target, origin, nearly_full, way):
-    """It takes no more room than what has come of it, and goes on once there is some."""
+    """It goes on once there is room, with what had come into the room that there was."""
     held = Held(origin, 100_077)
-    with Haul(*WAYS[way], "-d", target, held.url(LARGE)) as haul:
-        held.wait(haul)
-        haul.signal(signal.SIGTERM)
-        assert haul.finish(10).status == 7
-    (partial,) = target.iterdir()
+    stop(held, LARGE, target, WAYS[way])
     ballast = nearly_full(4 * MIB)
     assert run(*WAYS[way], "-d", target, held.url(LARGE)).status == 9
-    kept = partial.stat().st_size
-    assert 100_077 <= kept <= 8 * MIB
-    check_room(partial)
     ballast.unlink()
     run_good(*WAYS[way], "-d", target, held.url(LARGE))
     check_files(target, {str(LARGE): body_bytes(LARGE)})
-    assert ranges(origin.requests) == [None, *(f"bytes={resumed_from(position)}-" for position in (100_077, kept))]
+    whole, second, third = ranges(origin.requests)
+    assert (whole, second) == (None, f"bytes={resumed_from(100_077)}-")
+    kept = int(third.removeprefix("bytes=").removesuffix("-")) + BLOCK_BYTES
+    assert kept % BLOCK_BYTES == 0 and MIB <= kept <= 8 * MIB
 
 
 @pytest.mark.parametrize("disk", ("ext4", "xfs", "btrfs", "tmpfs", "fuse"), indirect=True)
