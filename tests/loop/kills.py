@@ -136,9 +136,17 @@ class Kills:
             said = stderr.read().decode()
         figures.again_bytes += self._again()
         if process.returncode == -signal.SIGKILL and kills_left > 0:
-            return False
+            return self._published()
         if process.returncode != 0 or said:
             raise Wrong(f"exit status {process.returncode}: {said}")
+        return True
+
+    def _published(self):
+        """Whether it was killed at its very end, when the file had its name; only the journal may be left then."""
+        if not (self.target / NAME).exists():
+            return False
+        for journal in self.target.glob("*.journal"):
+            journal.unlink()
         return True
 
     def _again(self):
