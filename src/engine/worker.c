@@ -190,14 +190,12 @@ static void close_arrived(struct message *message)
         error_set(&transfer->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     if (transfer->error.status != HAUL_OK)
         body_hush(transfer, abandon, transfer);
-    else if (transfer->verified) /* it was there */
+    else if (!body->verify || transfer->verified) /* verified: it was there, and was looked at */
         publish(transfer);
-    else if (body->verify && body->hushing) /* the last leg was to stop, when all was there */
+    else if (body->hushing) /* the last leg was to stop, when all was there */
         body_hush(transfer, finish_verifying, transfer);
-    else if (body->verify)
-        finish_verifying(transfer);
     else
-        publish(transfer);
+        finish_verifying(transfer);
 }
 
 void worker_close(struct worker *worker, struct haul_download *transfer)
