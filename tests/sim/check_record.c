@@ -9,6 +9,7 @@
 #include "sink/journal.h"
 #include "tests/sim/check_internal.h"
 #include "tests/sim/disk.h"
+#include "tests/sim/net.h"
 
 static bool is_validator_of(const struct copy *copy, unsigned version, struct span validator)
 {
@@ -25,9 +26,12 @@ static bool is_validator_of(const struct copy *copy, unsigned version, struct sp
 /* Whose it is; UINT_MAX: no server has ever sent it. */
 static unsigned version_of(const struct want *want, struct span validator)
 {
-    for (size_t i = 0; i < want->copy_count; i++)
+    const struct net *net = want->scenario->world->net;
+
+    for (size_t i = 0; i < net->copy_count; i++)
         for (unsigned version = 0; version <= want->resource.current; version++)
-            if (is_validator_of(want->copies[i], version, validator))
+            if (net->copies[i].resource == &want->resource &&
+                is_validator_of(&net->copies[i], version, validator))
                 return version;
     return UINT_MAX;
 }

@@ -387,7 +387,13 @@ void disk_begin_life(struct disk *disk)
 
 void disk_sync_told(struct disk *disk, int fd)
 {
-    file_of(disk, fd)->sync_failed = true;
+    const struct handle *handle = handle_of(disk, fd);
+    const char *data;
+    uint64_t size;
+
+    /* What has another name by now was not waited for. */
+    if (handle->file && disk_find(disk, handle->path, &data, &size) && data == handle->file->data)
+        handle->file->sync_failed = true;
 }
 
 unsigned disk_troubles(const struct disk *disk, const char *path)
@@ -465,6 +471,7 @@ static int do_claim(struct disk *disk, const struct disk_call *call)
         note_change(directory, CHANGE_ADD, file, call->name, "");
     }
     file->locked = true;
+    file->sync_failed = false; /* it is gone on with from what was durable before */
     disk->handles[fd - DISK_FD_FIRST].locks = true;
     return fd;
 }

@@ -205,7 +205,7 @@ static void make_options(struct scenario *scenario)
     options->split = dice_permille(dice, 400) ? 1 : (unsigned)dice_between(dice, 2, 6);
     options->split_bytes_min = UINT64_C(4096) << dice_below(dice, 7);
     options->save_interval_ms = dice_permille(dice, 200) ? 0 : dice_size(dice, 2000);
-    options->durable = false;
+    options->durable = dice_permille(dice, 300);
     options->check_digest =
         dice_permille(dice, 600)
             ? HAUL_CHECK_DIGEST_AUTO
