@@ -145,6 +145,10 @@ static void close_data(struct sink_file *file)
 {
     int direct_res, res;
 
+    if (file->trouble.status != HAUL_OK) {
+        take_name_back(file, 0);
+        return;
+    }
     if (file->journal.state == JOURNAL_DETACHED) {
         ring_unlock(file->sink.ring, file->fd);
         remove_rest(file, finish);
@@ -217,7 +221,9 @@ static void rename_file(struct sink_file *file)
 
 static void give_name(struct sink_file *file)
 {
-    if (keeps_name(file))
+    if (file->trouble.status != HAUL_OK) /* of a sync that was not waited for */
+        sink_step_end(&file->sink, &file->trouble);
+    else if (keeps_name(file))
         ring_later(file->sink.ring, file_step(file, name_kept));
     else
         rename_file(file);
@@ -271,7 +277,7 @@ void file_publish(struct sink *sink)
 {
     struct sink_file *file = sink_file_of(sink);
 
-    if (file_journal_detach(file, complete))
+    if (file->durable ? file_journal_rest(file, complete) : file_journal_detach(file, complete))
         complete(file);
 }
 

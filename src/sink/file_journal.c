@@ -14,9 +14,10 @@
  * - A sync that takes long is followed by a pause of 20 times its length. Writes never wait for it.
  * - The names are synced before the first record is written: else a crash could bring an earlier
  *   file of that name back beside it.
- * - Of a sync that has failed nobody knows what is on the disk, and another one would say that all
- *   is well. So the data's is the end of the file: nothing is recorded any more, and it is not
- *   published. The journal's is the end of the journal; what it says stays true.
+ * - Of a sync that has failed nobody knows what is on the disk, and another one, even if it was
+ *   under way already, would say that all is well. So the data's is the end of the file: nothing is
+ *   recorded any more, and it is not published. The journal's is the end of the journal; what it
+ *   says stays true.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -315,6 +316,8 @@ static void data_synced(struct op *op, int res)
     struct sink_file *file = file_of_op(op);
     struct file_journal *journal = &file->journal;
 
+    if (res < 0)
+        file_set_trouble(file, res);
     if (journal->state == JOURNAL_DETACHED) {
         journal->state = JOURNAL_RESTS;
         end_turn(file);
@@ -323,8 +326,7 @@ static void data_synced(struct op *op, int res)
         return;
     }
     journal->state = JOURNAL_RECORDS;
-    if (res < 0) {
-        file_set_trouble(file, res);
+    if (file->trouble.status != HAUL_OK) { /* of this sync, or of the one that publish has made */
         end_commit(file);
     } else if (journal->fd < 0) {
         ring_claim(file->sink.ring, next(file, journal_claimed), file->directory->fd,

@@ -188,7 +188,8 @@ void file_journal_note(struct sink_file *file);
 /* Nothing more in the background. True: nothing is under way; else `then` is called once that is
  * so, from the loop. */
 bool file_journal_rest(struct sink_file *file, void (*then)(struct sink_file *file));
-/* The same for a file that is complete: the data's sync, if it is that, goes on unheeded. */
+/* The same for a file that is complete and need not be durable: the data's sync, if it is that, is
+ * not waited for. */
 bool file_journal_detach(struct sink_file *file, void (*then)(struct sink_file *file));
 /* Whether another run could go on from what is stored. */
 bool file_journal_wants(const struct sink_file *file);
