@@ -98,10 +98,12 @@ static void data_looked_for(struct op *op, int res)
     if (res == 1) {
         (void)file_place_more(file->directories, &file->place, true);
         file_claim(file, file_data_name(file), RING_CLAIM_KEEP, &file->fd, data_claimed);
-        return;
+    } else if (res < 0) {
+        file_fail(file, HAUL_FILE_IO, res, "can't look for %s", file_data_name(file));
+    } else {
+        journal_drop(&file->journal.content.copies[file->slot]);
+        try_next(file);
     }
-    journal_drop(&file->journal.content.copies[file->slot]);
-    try_next(file);
 }
 
 static void try_next(struct sink_file *file)
@@ -163,6 +165,8 @@ static void journal_looked_for(struct op *op, int res)
 
     if (res == 1)
         file_claim(file, file->journal_name, RING_CLAIM_KEEP, &file->journal.fd, journal_claimed);
+    else if (res < 0)
+        file_fail(file, HAUL_FILE_IO, res, "can't look for %s", file->journal_name);
     else
         file_found(file, false);
 }
