@@ -149,7 +149,7 @@ unsigned check_excused(const struct want *want)
         troubles = disk_troubles(want->scenario->world->disk, path);
         if (troubles & removing)
             excused |= 1U << i;
-        if (i == PARTIAL_JOURNAL && (troubles & looking)) /* nobody knows what else there is */
+        if (i != PARTIAL_BESIDE && (troubles & looking)) /* nobody knows what else there is */
             excused = (1U << PARTIAL_COUNT) - 1;
     }
     /* Its removal is not synced before that of the journal, which tells that it is there. */
