@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "tests/sim/disk_internal.h"
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -325,6 +326,7 @@ static struct disk_directory *directory_of(struct disk *disk, int fd)
 static int open_handle(struct disk *disk, struct disk_directory *directory, struct disk_file *file,
                        const char *path, const char *name)
 {
+    struct text whole = {0};
     int number = 0;
 
     if (dice_permille(&disk->dice, disk->world->faults.descriptors))
@@ -334,9 +336,10 @@ static int open_handle(struct disk *disk, struct disk_directory *directory, stru
         number++;
     if (number == DISK_HANDLES_MAX)
         world_fail(disk->world, "%d files and directories are open", number);
-    disk->handles[number] = (struct handle){.directory = directory, .file = file};
-    snprintf(disk->handles[number].path, DISK_PATH_BYTES_MAX, "%s%s%s", path, name ? "/" : "",
-             name ? name : "");
+    text_printf(&whole, "%s%s%s", path, name ? "/" : "", name ? name : "");
+    CHECK(!whole.failed);
+    disk->handles[number] =
+        (struct handle){.directory = directory, .file = file, .path = whole.data};
     if (file)
         file->references++;
     disk->handle_count++;
@@ -359,6 +362,7 @@ void disk_close(struct disk *disk, int fd)
     disk_unlock(disk, fd);
     if (handle->file)
         disk_file_drop(handle->file);
+    free(handle->path);
     *handle = (struct handle){0};
     disk->handle_count--;
 }
@@ -507,8 +511,7 @@ static int do_read(struct disk *disk, const struct disk_call *call)
 static int do_open_direct(struct disk *disk, const struct disk_call *call)
 {
     struct disk_file *file = file_of(disk, call->fd);
-    struct handle handle = *handle_of(disk, call->fd);
-    int fd = open_handle(disk, NULL, file, handle.path, NULL);
+    int fd = open_handle(disk, NULL, file, handle_of(disk, call->fd)->path, NULL);
 
     if (fd < 0)
         return -EOPNOTSUPP;

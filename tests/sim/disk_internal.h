@@ -61,7 +61,7 @@ struct handle {
     struct disk_file *file; /* holds a reference */
     bool direct;
     bool locks;
-    char path[DISK_PATH_BYTES_MAX]; /* as it was opened */
+    char *path; /* as it was opened; owned */
 };
 
 struct trouble {
