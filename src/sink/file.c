@@ -59,6 +59,8 @@
 #include "base/alloc.h"
 #include "sink/internal.h"
 
+enum { LOCK_TRIES = 30, LOCK_MS = 100 };
+
 static const struct haul_error fine = {.status = HAUL_OK};
 
 static void set_error(struct haul_error *error, enum haul_status status, int res,
@@ -94,10 +96,24 @@ void file_fail(struct sink_file *file, enum haul_status status, int res, const c
 
 /* --- opening and closing --------------------------------------------------------------------- */
 
+/* A process that was killed holds its locks until the kernel has ended what it had in it, which may
+ * be a moment after it is gone. */
+static bool look_again(struct sink_file *file)
+{
+    struct ring *ring = file->sink.ring;
+
+    if (file->claim.how != RING_CLAIM_KEEP || file->claim.tries++ == LOCK_TRIES)
+        return false;
+    ring_timer_start(ring, &file->claim_timer, ring_now_ns(ring) + LOCK_MS * (uint64_t)NS_PER_MS);
+    return true;
+}
+
 static void claimed(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
 
+    if (res == -EBUSY && look_again(file))
+        return;
     if (res >= 0)
         *file->claim.fd = res;
     file->sink.open_waits = false;
@@ -120,6 +136,13 @@ static void placed(struct op *op, int res)
     (void)res;
     ring_claim(file->sink.ring, file_step(file, claimed), file->directory->fd, file->claim.name,
                file->claim.how);
+}
+
+static void claim_due(struct timer *timer)
+{
+    struct sink_file *file = CONTAINER_OF(timer, struct sink_file, claim_timer);
+
+    placed(file_step(file, placed), 0);
 }
 
 void file_claim(struct sink_file *file, const char *name, enum ring_claim how, int *fd,
@@ -421,12 +444,16 @@ static void file_hurry(struct sink *sink)
 {
     struct sink_file *file = sink_file_of(sink);
 
-    if (!list_is_linked(&file->wait.node) && !list_is_linked(&file->place.node)) {
+    if (!list_is_linked(&file->wait.node) && !list_is_linked(&file->place.node) &&
+        !timer_runs(&file->claim_timer)) {
         ring_cancel(sink->ring, &sink->op);
         return;
     }
+    timer_stop(&file->claim_timer);
     directory_unwait(&file->wait);
-    file_place_give(file->directories, &file->place);
+    if (list_is_linked(&file->place.node))
+        file_place_give(file->directories, &file->place);
+    give_unused_place(file);
     error_set(&sink->answer, HAUL_UNFINISHED, 0, "stopped");
     sink_step_fail_later(sink);
 }
@@ -446,6 +473,7 @@ static void file_destroy(struct sink *sink)
     struct sink_file *file = sink_file_of(sink);
 
     directory_unwait(&file->wait);
+    timer_stop(&file->claim_timer);
     file_forget(file);
     text_free(&file->wanted);
     text_free(&file->partial);
@@ -507,6 +535,7 @@ struct sink *sink_file_create(struct directories *directories,
     file->wait.done = directory_opened;
     list_init(&file->wait.node);
     list_init(&file->place.node);
+    timer_init(&file->claim_timer, claim_due);
     file->sink.open_waits = true;
     list_init(&file->line.writes);
     file->auto_renaming = options->auto_renaming;

@@ -82,7 +82,9 @@ struct sink_file {
         enum ring_claim how;
         int *fd;
         void (*done)(struct sink_file *file, int res); /* res >= 0: *fd is set */
+        unsigned tries;
     } claim;
+    struct timer claim_timer; /* it is locked: look again */
     int fd;        /* of the data; -1: not open */
     unsigned slot; /* which of data_names it has, or will have */
     enum haul_direct direct;
