@@ -222,7 +222,7 @@ def test_fast_enough_connection_is_left_alone(server, files, target):
 
 def left(directory):
     """Removes the unfinished files, which the fixture would object to; their names."""
-    found = [path for path in directory.iterdir() if path.name.endswith(".haul")]
+    found = [path for path in directory.iterdir() if path.name.endswith((".haul", ".journal"))]
     for path in found:
         path.unlink()
     return [path.name for path in found]
