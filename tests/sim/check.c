@@ -4,10 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wheel.h"
 #include "tests/sim/check_internal.h"
 #include "tests/sim/disk.h"
 
-enum { AGAIN_BYTES = 2 * 4096 }; /* before each hole: a block to compare, and to its beginning */
+enum {
+    HOLE_BYTES = 2 * 4096,
+    SPLIT_BYTES = 64 * 1024,
+    UNRECORDED_BYTES = 2 * 32 * 1024, /* two chunks of a connection */
+    COMMIT_NS = 600 * NS_PER_MS
+};
 
 /* --- what is told ---------------------------------------------------------------------------- */
 
@@ -74,12 +80,24 @@ void check_told(struct want *want, const struct haul_result *result)
 
 /* --- what was fetched ------------------------------------------------------------------------ */
 
-/* From the server that is asked first, which is not passed over for want of a digest. */
+/* From the server that is asked first, which is not passed over for want of a digest; and not from
+ * several, of which some may send what nobody has asked them for. */
 static bool can_resume(const struct want *want)
 {
-    return want->kept_bytes > 0 &&
-           (want->scenario->options.check_digest != HAUL_CHECK_DIGEST_REQUIRE ||
-            want->copies[0]->digests || want->checksum[0]);
+    const struct haul_options *options = &want->scenario->options;
+
+    return want->kept_bytes > 0 && (want->mirror_count == 0 || options->split == 1) &&
+           (options->check_digest != HAUL_CHECK_DIGEST_REQUIRE || want->copies[0]->digests ||
+            want->checksum[0]);
+}
+
+/* What may come twice: before each hole a block to compare, and what leads up to the next; and what
+ * is received of a part already when another connection takes it over. */
+static uint64_t again_bytes(const struct want *want)
+{
+    unsigned split = want->scenario->options.split;
+
+    return HOLE_BYTES * (split + want->kept_extents + 1) + SPLIT_BYTES * (uint64_t)(split - 1);
 }
 
 void check_resumed(struct scenario *scenario)
@@ -88,14 +106,54 @@ void check_resumed(struct scenario *scenario)
         const struct want *want = &scenario->wants[i];
         uint64_t sent = want->resource.sent_bytes - want->sent_before;
         uint64_t size = want->resource.versions[want->resource.current].size;
-        uint64_t again = AGAIN_BYTES * ((uint64_t)scenario->options.split + want->kept_extents + 1);
 
         if (scenario->calm && want->submitted && want->finished && can_resume(want) &&
-            sent + want->kept_bytes > size + again)
+            sent + want->kept_bytes > size + again_bytes(want))
             world_fail(scenario->world,
                        "%s: %llu of %llu bytes were kept, and %llu have been fetched", want->url,
                        (unsigned long long)want->kept_bytes, (unsigned long long)size,
                        (unsigned long long)sent);
+    }
+}
+
+/* Whether the journal is written now and then, and no answer begins anew. */
+static bool is_recorded(const struct want *want)
+{
+    const struct copy *copy = want->copies[0];
+
+    return want->scenario->calm && want->scenario->options.save_interval_ms > 0 &&
+           want->submitted && !want->told && !want->finished && want->mirror_count == 0 &&
+           copy->framing == FRAMING_LENGTH && want->resource.version_count == 1 &&
+           (copy->validator == VALIDATOR_ETAG || copy->validator == VALIDATOR_DATE);
+}
+
+/* What came longer ago than the journal may lag behind. */
+static uint64_t sent_long_ago(const struct want *want, uint64_t killed_ns)
+{
+    uint64_t interval_ns = want->scenario->options.save_interval_ms * NS_PER_MS;
+    uint64_t lag_ns = 2 * interval_ns + COMMIT_NS;
+    uint64_t sent = killed_ns > lag_ns ? resource_sent_at(&want->resource, killed_ns - lag_ns) : 0;
+
+    return sent == UINT64_MAX || sent < want->sent_before ? 0 : sent - want->sent_before;
+}
+
+void check_killed(struct scenario *scenario, uint64_t killed_ns)
+{
+    for (size_t i = 0; i < scenario->want_count; i++) {
+        const struct want *want = &scenario->wants[i];
+        uint64_t sent = want->resource.sent_bytes - want->sent_before;
+        uint64_t old = sent_long_ago(want, killed_ns);
+        uint64_t held = UNRECORDED_BYTES * (uint64_t)scenario->options.split + again_bytes(want);
+
+        if (!is_recorded(want) || want->kept_before + sent >= want->resource.versions[0].size)
+            continue;
+        scenario->world->counts.late += old > held;
+        if (want->kept_bytes + held < want->kept_before + old)
+            world_fail(scenario->world,
+                       "%s: there were %llu bytes, %llu have come longer ago, but the journal has "
+                       "%llu",
+                       want->url, (unsigned long long)want->kept_before, (unsigned long long)old,
+                       (unsigned long long)want->kept_bytes);
     }
 }
 

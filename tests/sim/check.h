@@ -11,6 +11,8 @@ void check_told(struct want *want, const struct haul_result *result);
 void check_disk(struct scenario *scenario, enum crash crash);
 /* What was fetched in this life; before check_disk(). */
 void check_resumed(struct scenario *scenario);
+/* After check_disk(), where the process was killed at that time: what it had written down. */
+void check_killed(struct scenario *scenario, uint64_t killed_ns);
 /* After the last life, in which nothing went wrong. */
 void check_all_done(struct scenario *scenario);
 

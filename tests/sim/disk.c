@@ -416,8 +416,10 @@ static void note_path(struct disk *disk, const char *path, enum disk_call_kind k
         i++;
     if (i == DISK_TROUBLES_MAX)
         return;
-    if (i == disk->trouble_count)
-        snprintf(disk->troubles[disk->trouble_count++].path, DISK_PATH_BYTES_MAX, "%s", path);
+    if (i == disk->trouble_count) {
+        CHECK(strlen(path) < DISK_PATH_BYTES_MAX);
+        strcpy(disk->troubles[disk->trouble_count++].path, path);
+    }
     disk->troubles[i].kinds |= 1U << kind;
 }
 
@@ -670,12 +672,19 @@ static int fail_call(struct disk *disk, struct disk_call *call, int res)
     return res;
 }
 
-static void count_down(struct world *world)
+void disk_crash(struct world *world)
 {
-    if (world->crash == CRASH_NONE || world->survivor || --world->crash_countdown > 0)
+    if (world->crash == CRASH_NONE || world->survivor)
         return;
     world_trace(world, "CRASH", world->crash, 0, 0);
+    world->crashed_ns = world->now_ns;
     world->survivor = disk_survive(world->disk, world->crash, &world->disk->dice);
+}
+
+static void count_down(struct world *world)
+{
+    if (world->crash_countdown > 0 && --world->crash_countdown == 0)
+        disk_crash(world);
 }
 
 static void check_name(struct disk *disk, const char *name)

@@ -69,6 +69,8 @@ size_t disk_open_count(const struct disk *disk);
 void disk_sync_told(struct disk *disk, int fd);
 /* Another process looks at it: nothing has failed for that one yet. */
 void disk_begin_life(struct disk *disk);
+/* It comes now, if one is to come in this life. */
+void disk_crash(struct world *world);
 /* What the next process finds, after the crash: a disk of its own. */
 struct disk *disk_survive(struct disk *disk, enum crash crash, struct dice *dice);
 /* Everything is synced: what a clean shut-down of the machine does. */

@@ -54,6 +54,7 @@ static void submit(struct scenario *scenario, haul_engine *engine)
         want->submitted = !want->finished;
         want->told = false;
         want->sent_before = want->resource.sent_bytes;
+        want->kept_before = want->kept_bytes;
         want->there_before = check_partials(want);
         if (want->finished)
             continue;
@@ -105,6 +106,7 @@ static void live(struct scenario *scenario)
     struct haul_error error;
     haul_engine *engine;
     uint64_t stop_ns;
+    uint64_t crashed_ns = 0;
     bool crashed;
 
     scenario_plan_life(scenario, &stop_ns);
@@ -128,12 +130,15 @@ static void live(struct scenario *scenario)
         disk_destroy(world->disk);
         world->disk = world->survivor;
         world->survivor = NULL;
+        crashed_ns = world->crashed_ns;
     }
     if (crashed && world->crash == CRASH_POWER)
         scenario->power_lost = true;
     if (!crashed)
         check_resumed(scenario);
     check_disk(scenario, crashed ? world->crash : CRASH_NONE);
+    if (crashed && world->crash == CRASH_KILL)
+        check_killed(scenario, crashed_ns);
 }
 
 static bool all_finished(const struct scenario *scenario)
@@ -243,9 +248,10 @@ static void show(const struct progress *progress)
            " stops\n",
            counts->lives, counts->kills, counts->power_losses, counts->stops);
     printf("# %" PRIu64 " downloads done, %" PRIu64 " failed, %" PRIu64 " stopped; %" PRIu64
-           " kept something, %" PRIu64 " went on from it; %" PRIu64 " files damaged\n",
+           " kept something, %" PRIu64 " went on from it; %" PRIu64 " files damaged; %" PRIu64
+           " journals found up to date\n",
            counts->done, counts->failed, counts->stopped, counts->kept, counts->resumed,
-           counts->damaged);
+           counts->damaged, counts->late);
     printf("# %" PRIu64 " requests, %" PRIu64 " calls on files\n# trace %016" PRIx64 "\n",
            counts->requests, counts->disk_calls, progress->trace);
 }

@@ -107,7 +107,7 @@ static void copy_out(struct socket *socket, char *data, size_t len)
         return;
     content_fill(reply->content, reply->from + at - reply->head_len, data, len);
     if (reply->resource)
-        reply->resource->sent_bytes += len;
+        resource_sent(reply->resource, len, socket->net->world->now_ns);
 }
 
 static void arrive_more(struct socket *socket);

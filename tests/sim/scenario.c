@@ -249,6 +249,21 @@ static void calm_down(struct scenario *scenario)
     disk_set_capacity(scenario->world->disk, CAPACITY_BYTES);
 }
 
+static void crashes(struct event *event)
+{
+    disk_crash(event->world);
+}
+
+static void plan_crash(struct world *world, struct dice *dice)
+{
+    world->crash = dice_permille(dice, 500) ? CRASH_KILL : CRASH_POWER;
+    if (dice_permille(dice, 300))
+        event_start(&world->crashing, NS_PER_MS * dice_below(dice, 10 * 1000));
+    else
+        world->crash_countdown =
+            dice_permille(dice, 500) ? dice_size(dice, 400) : 1 + dice_below(dice, 100);
+}
+
 void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
 {
     struct world *world = scenario->world;
@@ -256,6 +271,8 @@ void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
 
     *stop_ns = UINT64_MAX;
     world->crash = CRASH_NONE;
+    world->crash_countdown = 0;
+    event_stop(&world->crashing);
     for (size_t i = 0; i < scenario->want_count; i++)
         event_stop(&scenario->wants[i].change);
     scenario->calm = scenario->life + 1 == scenario->lives || dice_permille(dice, 200);
@@ -265,11 +282,8 @@ void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
         plan_weather(scenario);
     if (scenario->life + 1 == scenario->lives)
         return;
-    if (dice_permille(dice, 700)) {
-        world->crash = dice_permille(dice, 500) ? CRASH_KILL : CRASH_POWER;
-        world->crash_countdown =
-            dice_permille(dice, 500) ? dice_size(dice, 400) : 1 + dice_below(dice, 100);
-    }
+    if (dice_permille(dice, 700))
+        plan_crash(world, dice);
     /* Whoever may try without end is stopped in the end. */
     if (dice_permille(dice, 400) || (scenario->options.tries_max == 0 && !scenario->calm))
         *stop_ns = world->now_ns + NS_PER_MS * dice_size(dice, 60 * 1000);
@@ -289,6 +303,7 @@ struct scenario *scenario_create(struct world *world)
     disk_make_directory(world->disk, SCENARIO_ROOT);
     world->descriptors_max =
         dice_permille(&scenario->dice, 700) ? 1024 : (size_t)dice_between(&scenario->dice, 44, 80);
+    event_init(&world->crashing, world, crashes);
     make_hosts(scenario);
     scenario->want_count = (size_t)dice_size(&scenario->dice, WANTS_MAX);
     for (unsigned i = 0; i < scenario->want_count; i++)
@@ -305,6 +320,7 @@ void scenario_destroy(struct scenario *scenario)
 {
     for (size_t i = 0; i < scenario->want_count; i++)
         event_stop(&scenario->wants[i].change);
+    event_stop(&scenario->world->crashing);
     net_destroy(scenario->world->net);
     disk_destroy(scenario->world->disk);
     free(scenario);

@@ -36,6 +36,7 @@ struct want {
     bool told;
     enum haul_status status;
     uint64_t sent_before;  /* resource.sent_bytes at its beginning */
+    uint64_t kept_before;  /* kept_bytes */
     unsigned there_before; /* partial files, as check_partials() has them */
     /* All lives. */
     bool finished;

@@ -55,6 +55,28 @@ unsigned copy_version(const struct copy *copy)
     return copy->old ? 0 : copy->resource->current;
 }
 
+/* --- what has been sent ---------------------------------------------------------------------- */
+
+void resource_sent(struct resource *resource, uint64_t bytes, uint64_t now_ns)
+{
+    size_t place = resource->arrival_count++ % ARRIVALS_MAX;
+
+    resource->sent_bytes += bytes;
+    resource->arrivals[place].at_ns = now_ns;
+    resource->arrivals[place].sent_bytes = resource->sent_bytes;
+}
+
+uint64_t resource_sent_at(const struct resource *resource, uint64_t at_ns)
+{
+    for (size_t i = resource->arrival_count; i-- > 0;) {
+        if (resource->arrival_count - i > ARRIVALS_MAX)
+            return UINT64_MAX;
+        if (resource->arrivals[i % ARRIVALS_MAX].at_ns <= at_ns)
+            return resource->arrivals[i % ARRIVALS_MAX].sent_bytes;
+    }
+    return 0;
+}
+
 /* --- digests --------------------------------------------------------------------------------- */
 
 void resource_hash(struct resource *resource, unsigned version, enum hash_type type,

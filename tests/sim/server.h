@@ -15,7 +15,7 @@
 #include "tests/sim/content.h"
 #include "tests/sim/world.h"
 
-enum { RESOURCE_VERSIONS_MAX = 4 };
+enum { RESOURCE_VERSIONS_MAX = 4, ARRIVALS_MAX = 512 };
 
 struct resource {
     unsigned number;
@@ -25,7 +25,13 @@ struct resource {
     struct digest sha256[RESOURCE_VERSIONS_MAX];
     bool hashed[RESOURCE_VERSIONS_MAX];
     bool slandered;      /* a server has sent a wrong digest of it */
-    uint64_t sent_bytes; /* of bodies, as far as somebody has received them */
+    uint64_t sent_bytes; /* of bodies, as far as somebody has received them; ... */
+    size_t arrival_count;
+    struct {
+        uint64_t at_ns;
+        uint64_t sent_bytes;
+    } arrivals[ARRIVALS_MAX]; /* ... and when: the last of them, [arrival_count % ARRIVALS_MAX] next
+                               */
 };
 
 enum validator {
@@ -73,6 +79,9 @@ struct net;
 
 /* What a server has at this place now. */
 unsigned copy_version(const struct copy *copy);
+void resource_sent(struct resource *resource, uint64_t bytes, uint64_t now_ns);
+/* What sent_bytes was then; UINT64_MAX: that is not known any more. */
+uint64_t resource_sent_at(const struct resource *resource, uint64_t at_ns);
 /* What stands for this version in ETag or Last-Modified; empty: nothing does. */
 void copy_validator(const struct copy *copy, unsigned version, int64_t now_s, struct text *text);
 void resource_hash(struct resource *resource, unsigned version, enum hash_type type,

@@ -57,6 +57,7 @@ struct counts {
     uint64_t resumed;
     uint64_t requests;
     uint64_t disk_calls;
+    uint64_t late;    /* kills of which it was to be seen that the journal does not lag behind */
     uint64_t damaged; /* files that lost bytes with the power, as they may */
 };
 
@@ -74,10 +75,12 @@ struct world {
     struct net *net;
     struct ring *ring; /* NULL: no engine lives */
     size_t descriptors_max;
-    /* Crash: once so many disk calls have begun or ended. */
+    /* Crash: once so many disk calls have begun or ended, or at a time. */
     enum crash crash;
-    uint64_t crash_countdown;
+    uint64_t crash_countdown; /* 0: they are not counted */
+    struct event crashing;
     struct disk *survivor;  /* set: it has happened, and nothing counts any more */
+    uint64_t crashed_ns;    /* then */
     struct list disk_calls; /* under way; of struct disk_call */
     struct counts counts;
     unsigned idle_turns; /* in a row, in which nothing happened */
