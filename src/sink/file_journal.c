@@ -194,6 +194,8 @@ static void record_written(struct op *op, int res)
 
     if (res < 0) {
         file->journal.broken = true;
+        if (!file->journal.holds) /* nothing says that there is anything */
+            journal_drop(&file->journal.content.copies[file->slot]);
         give_up(file, res);
     } else {
         ring_sync(file->sink.ring, next(file, record_synced), file->journal.fd);
