@@ -288,6 +288,7 @@ void check_disk(struct scenario *scenario, enum crash crash)
         struct recorded recorded;
 
         check_record(want, &recorded);
+        want->recorded_bytes = recorded.bytes;
         want->kept_bytes = recorded.fits ? recorded.bytes : 0;
         want->kept_extents = recorded.extents;
         if (want->finished)

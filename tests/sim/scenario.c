@@ -141,8 +141,12 @@ static void make_want(struct scenario *scenario, unsigned number)
     want->resource.number = number;
     event_init(&want->change, scenario->world, version_changes);
     make_versions(&want->resource, dice);
+    if (scenario->steady) {
+        want->resource.version_count = 1;
+        want->resource.versions[0].size = dice_between(dice, SIZE_MAX_BYTES / 4, SIZE_MAX_BYTES);
+    }
     add_copy(scenario, want, want->url);
-    if (dice_permille(dice, 300))
+    if (dice_permille(dice, 300) && !scenario->steady)
         want->mirror_count = (size_t)dice_between(dice, 1, MIRRORS_MAX);
     for (size_t i = 0; i < want->mirror_count; i++) {
         add_copy(scenario, want, want->mirror_urls[i]);
@@ -275,7 +279,8 @@ void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
     event_stop(&world->crashing);
     for (size_t i = 0; i < scenario->want_count; i++)
         event_stop(&scenario->wants[i].change);
-    scenario->calm = scenario->life + 1 == scenario->lives || dice_permille(dice, 200);
+    scenario->calm =
+        scenario->life + 1 == scenario->lives || scenario->steady || dice_permille(dice, 200);
     if (scenario->calm)
         calm_down(scenario);
     else
@@ -301,10 +306,12 @@ struct scenario *scenario_create(struct world *world)
     world->net = net_create(world);
     world->disk = disk_create(world, SCENARIO_ROOT, CAPACITY_BYTES);
     disk_make_directory(world->disk, SCENARIO_ROOT);
-    world->descriptors_max =
-        dice_permille(&scenario->dice, 700) ? 1024 : (size_t)dice_between(&scenario->dice, 44, 80);
+    world->descriptors_max = dice_permille(&scenario->dice, 700)
+                                 ? DESCRIPTORS_MAX
+                                 : (size_t)dice_between(&scenario->dice, 44, 80);
     event_init(&world->crashing, world, crashes);
     make_hosts(scenario);
+    scenario->steady = dice_permille(&scenario->dice, 60);
     scenario->want_count = (size_t)dice_size(&scenario->dice, WANTS_MAX);
     for (unsigned i = 0; i < scenario->want_count; i++)
         make_want(scenario, i);

@@ -13,7 +13,13 @@
 
 #define SCENARIO_ROOT "/target"
 
-enum { WANTS_MAX = 8, MIRRORS_MAX = 3, FOREIGN_MAX = 4, SIZE_MAX_BYTES = 2 * 1024 * 1024 };
+enum {
+    WANTS_MAX = 8,
+    MIRRORS_MAX = 3,
+    FOREIGN_MAX = 4,
+    SIZE_MAX_BYTES = 2 * 1024 * 1024,
+    DESCRIPTORS_MAX = 1024
+};
 
 /* One download. */
 struct want {
@@ -42,9 +48,10 @@ struct want {
     bool finished;
     bool mismatched; /* at least once a checksum was wrong */
     char path[256];
-    unsigned left;       /* finished: partial files that are there all the same, and may be */
-    uint64_t kept_bytes; /* that the next life can go on from, ... */
-    size_t kept_extents; /* ... in so many pieces */
+    unsigned left;           /* finished: partial files that are there all the same, and may be */
+    uint64_t recorded_bytes; /* in the journal... */
+    uint64_t kept_bytes;     /* that the next life can go on from, ... */
+    size_t kept_extents;     /* ... in so many pieces */
 };
 
 /* Another program's file. */
@@ -63,6 +70,7 @@ struct scenario {
     struct foreign foreigns[FOREIGN_MAX];
     unsigned lives;
     unsigned life;   /* under way, from 0 on */
+    bool steady;     /* one version of everything, and nothing ever goes wrong but crashes */
     bool calm;       /* in this life nothing goes wrong */
     bool power_lost; /* at least once */
     bool was_full;   /* the disk, at least once */
