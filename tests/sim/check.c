@@ -57,6 +57,23 @@ static void check_kept(struct want *want, const struct haul_result *result)
         world_fail(world, "%s is not kept, and something is left of it (%u)", want->url, there);
 }
 
+/* Nothing of it is ever on the disk, and nothing is kept. */
+static void check_memory(struct want *want, const struct haul_result *result)
+{
+    struct world *world = want->scenario->world;
+
+    if (result->kept || (result->status != HAUL_OK && result->data))
+        world_fail(world, "%s ends with %d, and there is something of it", want->url,
+                   result->status);
+    if (result->status != HAUL_OK)
+        return;
+    if (!check_is_right(want, result->data, result->bytes)) {
+        check_describe(want, result->data, result->bytes);
+        world_fail(world, "%s is done, but wrong", want->url);
+    }
+    want->finished = true;
+}
+
 void check_told(struct want *want, const struct haul_result *result)
 {
     struct world *world = want->scenario->world;
@@ -72,7 +89,9 @@ void check_told(struct want *want, const struct haul_result *result)
     world->counts.kept += result->kept;
     world->counts.resumed += result->resumed_bytes > 0;
     want->mismatched = want->mismatched || result->status == HAUL_CHECKSUM;
-    if (result->status == HAUL_OK)
+    if (want->memory)
+        check_memory(want, result);
+    else if (result->status == HAUL_OK)
         check_finished(want, result);
     else
         check_kept(want, result);
@@ -122,9 +141,9 @@ static bool is_recorded(const struct want *want)
     const struct copy *copy = want->copies[0];
 
     return want->scenario->calm && want->scenario->options.save_interval_ms > 0 &&
-           want->submitted && !want->told && !want->finished && want->mirror_count == 0 &&
-           want->scenario->world->descriptors_max == DESCRIPTORS_MAX &&
-           copy->framing == FRAMING_LENGTH && want->resource.version_count == 1 &&
+           want->submitted && !want->told && !want->finished && !want->memory &&
+           want->mirror_count == 0 && want->scenario->world->descriptors_max == DESCRIPTORS_MAX &&
+           copy->framing == FRAMING_LENGTH && copy->ranges && want->resource.version_count == 1 &&
            (copy->validator == VALIDATOR_ETAG || copy->validator == VALIDATOR_DATE);
 }
 

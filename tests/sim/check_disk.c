@@ -220,6 +220,8 @@ static void look_at(void *context, const char *path, const char *data, uint64_t 
         if (foreign->content.size != size ||
             content_match(&foreign->content, 0, data, (size_t)size) != size)
             world_fail(world, "%s was somebody else's, and has changed", path);
+    } else if (want && want->memory) {
+        world_fail(world, "%s was to come into memory, and is there", path);
     } else if (want && is_final(want, path)) {
         check_final(look, want, path, data, size);
     } else if (want && is_aside(want, path)) {
@@ -248,7 +250,8 @@ static void check_not_lost(struct scenario *scenario, enum crash crash)
     for (size_t i = 0; i < scenario->want_count; i++) {
         struct want *want = &scenario->wants[i];
 
-        if (!want->finished || disk_find(scenario->world->disk, want->path, &data, &size))
+        if (!want->finished || want->memory ||
+            disk_find(scenario->world->disk, want->path, &data, &size))
             continue;
         if (crash != CRASH_POWER || scenario->options.durable)
             world_fail(scenario->world, "%s was done, and %s is gone", want->url, want->path);

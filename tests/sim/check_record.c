@@ -116,8 +116,10 @@ static void check_copy(const struct want *want, const struct journal_copy *copy,
     for (unsigned i = 0; i <= want->resource.current; i++)
         if (i == version || (version == UINT_MAX && is_all_of(want, &sound, data, i)))
             recorded->version = i;
-    recorded->fits = first->ranges && recorded->version == current &&
-                     (validator.len == 0 || is_validator_of(first, current, validator));
+    recorded->fits =
+        first->ranges && recorded->version == current &&
+        (copy->total == UINT64_MAX || copy->total == want->resource.versions[current].size) &&
+        (validator.len == 0 || is_validator_of(first, current, validator));
     extents_free(&sound);
     extents_free(&all);
 }

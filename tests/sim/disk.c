@@ -355,9 +355,25 @@ void disk_unlock(struct disk *disk, int fd)
     handle->locks = false;
 }
 
-void disk_close(struct disk *disk, int fd)
+/* Some file systems write back what is left only now, and tell if they can't. */
+static int close_badly(struct disk *disk, int fd)
+{
+    struct disk_file *file = handle_of(disk, fd)->file;
+    size_t page = 0;
+
+    while (file && page < file->pages && !file->dirty[page])
+        page++;
+    if (!file || page == file->pages || !dice_permille(&disk->dice, disk->world->faults.close))
+        return 0;
+    sync_badly(file, &disk->dice);
+    disk_sync_told(disk, fd);
+    return -EIO;
+}
+
+int disk_close(struct disk *disk, int fd)
 {
     struct handle *handle = handle_of(disk, fd);
+    int res = close_badly(disk, fd);
 
     disk_unlock(disk, fd);
     if (handle->file)
@@ -365,6 +381,7 @@ void disk_close(struct disk *disk, int fd)
     free(handle->path);
     *handle = (struct handle){0};
     disk->handle_count--;
+    return res;
 }
 
 bool disk_has(const struct disk *disk, int fd)
@@ -506,7 +523,8 @@ static int do_read(struct disk *disk, const struct disk_call *call)
     if (call->offset < file->size)
         len =
             file->size - call->offset < call->len ? (size_t)(file->size - call->offset) : call->len;
-    memcpy(call->data, file->data + (len > 0 ? call->offset : 0), len);
+    if (len > 0)
+        memcpy(call->data, file->data + call->offset, len);
     return (int)len;
 }
 
@@ -653,9 +671,16 @@ static int trouble_of(const struct disk_call *call, struct dice *dice)
     case DISK_ALLOCATE:
         return dice_permille(dice, 500) ? -EOPNOTSUPP : -ENOSPC;
     case DISK_SYNC:
-        return 0;
+        return -EIO;
     }
     UNREACHABLE();
+}
+
+static bool is_to_fail(struct world *world, struct dice *dice)
+{
+    if (world->faults.disk_call > 0 && --world->faults.disk_call == 0)
+        return true;
+    return dice_permille(dice, world->faults.disk);
 }
 
 /* A part of what was to be written may have been. */
@@ -704,8 +729,10 @@ int disk_do(struct disk *disk, struct disk_call *call)
     check_name(disk, call->to);
     disk->world->counts.disk_calls++;
     count_down(disk->world);
-    if (dice_permille(&disk->dice, disk->world->faults.disk))
+    if (is_to_fail(disk->world, &disk->dice))
         res = trouble_of(call, &disk->dice);
+    if (res < 0 && call->kind == DISK_SYNC)
+        sync_badly(file_of(disk, call->fd), &disk->dice);
     res = res < 0 ? fail_call(disk, call, res) : carry_out(disk, call);
     if (res < 0 && res != -ENOENT && res != -EEXIST && res != -EBUSY)
         note_trouble(disk, call);

@@ -61,7 +61,7 @@ struct disk *disk_create(struct world *world, const char *root, uint64_t capacit
 void disk_destroy(struct disk *disk);
 /* Carries it out, and gives what the call would: >= 0 or -errno. Counts towards the crash. */
 int disk_do(struct disk *disk, struct disk_call *call);
-void disk_close(struct disk *disk, int fd);
+int disk_close(struct disk *disk, int fd); /* 0 or -errno */
 void disk_unlock(struct disk *disk, int fd);
 bool disk_has(const struct disk *disk, int fd);
 size_t disk_open_count(const struct disk *disk);

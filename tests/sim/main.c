@@ -64,6 +64,7 @@ static void submit(struct scenario *scenario, haul_engine *engine)
         request.mirror_count = want->mirror_count;
         request.checksum = want->checksum[0] ? want->checksum : NULL;
         request.out = want->out[0] ? want->out : NULL;
+        request.sink = want->memory ? HAUL_SINK_MEMORY : HAUL_SINK_FILE;
         request.done = ended;
         request.user = want;
         if (!haul_submit(engine, &request, NULL, &error))

@@ -540,7 +540,7 @@ int ring_close(struct ring *ring, int fd)
     if (net_has(ring->world->net, fd))
         net_close(ring->world->net, fd);
     else
-        disk_close(ring->world->disk, fd);
+        return disk_close(ring->world->disk, fd);
     return 0;
 }
 

@@ -154,6 +154,7 @@ static void make_want(struct scenario *scenario, unsigned number)
     }
     if (dice_permille(dice, 300))
         make_checksum(want, dice);
+    want->memory = dice_permille(dice, 70);
     snprintf(want->name, sizeof(want->name), "r%u.bin", number);
     snprintf(want->directory, sizeof(want->directory), SCENARIO_ROOT);
     if (dice_permille(dice, 300)) {
@@ -209,6 +210,7 @@ static void make_options(struct scenario *scenario)
     options->split = dice_permille(dice, 400) ? 1 : (unsigned)dice_between(dice, 2, 6);
     options->split_bytes_min = UINT64_C(4096) << dice_below(dice, 7);
     options->save_interval_ms = dice_permille(dice, 200) ? 0 : dice_size(dice, 2000);
+    options->disk_full_waits = dice_permille(dice, 300);
     options->durable = dice_permille(dice, 300);
     options->check_digest =
         dice_permille(dice, 600)
@@ -234,6 +236,7 @@ static void plan_weather(struct scenario *scenario)
         .resolve = some_rate(dice, 300),
         .disk = some_rate(dice, 20),
         .sync = some_rate(dice, 300),
+        .close = dice_permille(dice, 200) ? some_rate(dice, 300) : 0,
         .descriptors = some_rate(dice, 100),
         .slow = some_rate(dice, 400),
     };
@@ -241,10 +244,26 @@ static void plan_weather(struct scenario *scenario)
     if (dice_permille(dice, 200)) {
         disk_set_capacity(scenario->world->disk, dice_size(dice, 2 * SIZE_MAX_BYTES));
         scenario->was_full = true;
+        if (scenario->options.disk_full_waits || dice_permille(dice, 300))
+            event_start(&scenario->room, dice_below(dice, 30 * NS_PER_S));
     }
     for (size_t i = 0; i < scenario->want_count; i++)
         if (dice_permille(dice, 300))
             event_start(&scenario->wants[i].change, dice_below(dice, 20 * NS_PER_S));
+}
+
+/* Somebody makes room. */
+static void room_comes(struct event *event)
+{
+    disk_set_capacity(event->world->disk, CAPACITY_BYTES);
+}
+
+/* All goes well but for one call. */
+static void plan_one_failure(struct scenario *scenario)
+{
+    scenario->world->faults.disk_call = dice_permille(&scenario->dice, 500)
+                                            ? dice_size(&scenario->dice, 300)
+                                            : 1 + dice_below(&scenario->dice, 60);
 }
 
 static void calm_down(struct scenario *scenario)
@@ -277,13 +296,15 @@ void scenario_plan_life(struct scenario *scenario, uint64_t *stop_ns)
     world->crash = CRASH_NONE;
     world->crash_countdown = 0;
     event_stop(&world->crashing);
+    event_stop(&scenario->room);
     for (size_t i = 0; i < scenario->want_count; i++)
         event_stop(&scenario->wants[i].change);
     scenario->calm =
         scenario->life + 1 == scenario->lives || scenario->steady || dice_permille(dice, 200);
-    if (scenario->calm)
-        calm_down(scenario);
-    else
+    calm_down(scenario);
+    if (!scenario->calm && dice_permille(dice, 200))
+        plan_one_failure(scenario);
+    else if (!scenario->calm)
         plan_weather(scenario);
     if (scenario->life + 1 == scenario->lives)
         return;
@@ -310,6 +331,7 @@ struct scenario *scenario_create(struct world *world)
                                  ? DESCRIPTORS_MAX
                                  : (size_t)dice_between(&scenario->dice, 44, 80);
     event_init(&world->crashing, world, crashes);
+    event_init(&scenario->room, world, room_comes);
     make_hosts(scenario);
     scenario->steady = dice_permille(&scenario->dice, 60);
     scenario->want_count = (size_t)dice_size(&scenario->dice, WANTS_MAX);
@@ -328,6 +350,7 @@ void scenario_destroy(struct scenario *scenario)
     for (size_t i = 0; i < scenario->want_count; i++)
         event_stop(&scenario->wants[i].change);
     event_stop(&scenario->world->crashing);
+    event_stop(&scenario->room);
     net_destroy(scenario->world->net);
     disk_destroy(scenario->world->disk);
     free(scenario);

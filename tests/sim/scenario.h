@@ -33,6 +33,7 @@ struct want {
     size_t mirror_count;
     char checksum[160];        /* "": none */
     unsigned checksum_version; /* that it is of */
+    bool memory;               /* it is to come into memory */
     char out[64];              /* "": what the URL says */
     char name[64];             /* that it should get, ... */
     char directory[64];        /* ... and where */
@@ -74,6 +75,7 @@ struct scenario {
     bool calm;       /* in this life nothing goes wrong */
     bool power_lost; /* at least once */
     bool was_full;   /* the disk, at least once */
+    struct event room;
 };
 
 struct scenario *scenario_create(struct world *world);

@@ -32,10 +32,12 @@ struct faults {
     unsigned response; /* one of the network or the server, a response */
     unsigned connect;
     unsigned resolve;
-    unsigned disk; /* a call */
-    unsigned sync; /* a sync */
+    unsigned disk;  /* a call */
+    unsigned sync;  /* a sync */
+    unsigned close; /* of a file with something to write back */
     unsigned descriptors;
-    unsigned slow; /* what could be done at once takes its time */
+    uint64_t disk_call; /* not how often: the one that fails, counted from 1; 0: none */
+    unsigned slow;      /* what could be done at once takes its time */
 };
 
 enum crash {
