@@ -187,7 +187,7 @@ void file_forget(struct sink_file *file)
     file->slot = 0;
     file->begun = false;
     file->adopted = false;
-    file->trouble = fine;
+    file->removed = false;
     file->shrunk = false;
     sink->foreign = false;
     sink->sequential = false;
@@ -263,6 +263,7 @@ static void final_looked_for(struct op *op, int res)
 
 void file_found(struct sink_file *file, bool found)
 {
+    file->sink.kept = false; /* what a rest has left is known again */
     if (!found && (file->proceed || file->check || !file->auto_renaming))
         ring_exists(file->sink.ring, file_step(file, final_looked_for), file->directory->fd,
                     file_name_of(file));
@@ -294,11 +295,15 @@ static void file_prepare(struct sink *sink)
 {
     struct sink_file *file = sink_file_of(sink);
 
+    if (file->trouble.status != HAUL_OK) { /* of a try before */
+        sink->answer = file->trouble;
+        sink_step_fail_later(sink);
+        return;
+    }
     if (file->partial_claimed) { /* a further try: all is known */
         sink_step_later(sink);
         return;
     }
-    sink->kept = false;
     if (!file->directory)
         file->directory = directory_get(file->directories, span_of(file->directory_path),
                                         &file->wait, &sink->answer);

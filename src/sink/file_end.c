@@ -3,13 +3,14 @@
  * The end of a file:
  *
  *     publish, set_aside: cut to its size -> [sync it] -> rename -> [sync the directory] -> close
- *                         -> what was kept beside it goes, then the journal
+ *                         -> what was kept beside it goes, then the journal -> if there was any of
+ *                         these, sync the directory
  *     abandon, to keep:   a last commit; where no record comes of it, as the next
  *     abandon:            the data goes, then what was kept beside it, then the journal
  *
  * In brackets: `durable`. A journal goes last, because it tells what else there is; and only after
- * it was emptied and synced (file.c): a file that took more than a second has that sync to wait
- * for.
+ * it was emptied and synced (file.c). So a file that took more than a second has two syncs to wait
+ * for at its end.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,6 +21,13 @@
 enum { SHRINK_BYTES = 16 * JOURNAL_BLOCK_BYTES };
 
 static const struct haul_error fine = {.status = HAUL_OK};
+
+static void sync_names(struct sink_file *file, void (*done)(struct directory_sync *sync, int res))
+{
+    ref_hold(&file->sink.ref);
+    file->names.done = done;
+    directory_sync(file->directory, &file->names);
+}
 
 /* --- what else there is ---------------------------------------------------------------------- */
 
@@ -41,6 +49,7 @@ static void journal_emptied(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
 
+    file->removed = true;
     if (res < 0)
         journal_gone(file, res);
     else
@@ -72,10 +81,24 @@ static void journal_removed(struct sink_file *file, int res)
     file->rest_gone(file);
 }
 
+static void other_removal_synced(struct directory_sync *sync, int res)
+{
+    struct sink_file *file = CONTAINER_OF(sync, struct sink_file, names);
+
+    (void)res; /* the worst is a file that nobody knows of, after a crash */
+    file_remove_journal(file, journal_removed);
+    ref_drop(&file->sink.ref);
+}
+
+/* Without the journal, nobody would know of it. */
 static void other_removed(struct op *op, int res)
 {
-    (void)res; /* what can't be removed is in nobody's way */
-    file_remove_journal(sink_file_of_op(op), journal_removed);
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res == 0)
+        sync_names(file, other_removal_synced);
+    else
+        file_remove_journal(file, journal_removed);
 }
 
 /* The other version of it, recorded or not, and the journal. Without a journal, there is neither.
@@ -102,12 +125,28 @@ static void set_path(struct sink_file *file)
 
 static void finish(struct sink_file *file)
 {
-    file->published = true;
-    if (file->journal.state != JOURNAL_DETACHED)
-        (void)file_close(file);
+    (void)file_close(file);
     file_give_names(file);
     set_path(file);
     sink_step_end(&file->sink, &fine);
+}
+
+static void removal_synced(struct directory_sync *sync, int res)
+{
+    struct sink_file *file = CONTAINER_OF(sync, struct sink_file, names);
+
+    (void)res; /* the worst is an empty journal, after a crash */
+    finish(file);
+    ref_drop(&file->sink.ref);
+}
+
+/* Nobody may ever ask for this URL again: so a crash must not bring back what is gone. */
+static void sync_removal(struct sink_file *file)
+{
+    if (file->removed)
+        sync_names(file, removal_synced);
+    else
+        finish(file);
 }
 
 /* The name that it has when it is not finished. */
@@ -121,18 +160,31 @@ static bool keeps_name(const struct sink_file *file)
     return file->adopted && !file->aside;
 }
 
+static void bad_file_removed(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    (void)res; /* that was all that could be done */
+    file->journal.holds = false;
+    sink_step_end(&file->sink, &file->trouble);
+}
+
 static void name_taken_back(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
 
-    (void)res;
-    sink_step_end(&file->sink, &file->trouble);
+    if (res < 0)
+        ring_unlink(file->sink.ring, file_step(file, bad_file_removed), file->directory->fd,
+                    file_name_of(file));
+    else
+        sink_step_end(&file->sink, &file->trouble);
 }
 
 /* What has its name must be complete. */
 static void take_name_back(struct sink_file *file, int res)
 {
     file_set_trouble(file, res);
+    file->removed = true;
     if (keeps_name(file))
         sink_step_end(&file->sink, &file->trouble);
     else
@@ -143,24 +195,14 @@ static void take_name_back(struct sink_file *file, int res)
 /* Some file systems tell only now what has become of the data. */
 static void close_data(struct sink_file *file)
 {
-    int direct_res, res;
+    int direct_res = file_close_direct(file);
+    int res = ring_close(file->sink.ring, file->fd);
 
-    if (file->trouble.status != HAUL_OK) {
-        take_name_back(file, 0);
-        return;
-    }
-    if (file->journal.state == JOURNAL_DETACHED) {
-        ring_unlock(file->sink.ring, file->fd);
-        remove_rest(file, finish);
-        return;
-    }
-    direct_res = file_close_direct(file);
-    res = ring_close(file->sink.ring, file->fd);
     file->fd = -1;
     if (res < 0 || direct_res < 0)
         take_name_back(file, res < 0 ? res : direct_res);
     else
-        remove_rest(file, finish);
+        remove_rest(file, sync_removal);
 }
 
 static void names_synced(struct directory_sync *sync, int res)
@@ -176,13 +218,10 @@ static void names_synced(struct directory_sync *sync, int res)
 
 static void name_given(struct sink_file *file)
 {
-    if (!file->durable) {
+    if (file->durable)
+        sync_names(file, names_synced);
+    else
         close_data(file);
-        return;
-    }
-    ref_hold(&file->sink.ref);
-    file->names.done = names_synced;
-    directory_sync(file->directory, &file->names);
 }
 
 static void name_kept(struct op *op, int res)
@@ -221,9 +260,7 @@ static void rename_file(struct sink_file *file)
 
 static void give_name(struct sink_file *file)
 {
-    if (file->trouble.status != HAUL_OK) /* of a sync that was not waited for */
-        sink_step_end(&file->sink, &file->trouble);
-    else if (keeps_name(file))
+    if (keeps_name(file))
         ring_later(file->sink.ring, file_step(file, name_kept));
     else
         rename_file(file);
@@ -277,7 +314,7 @@ void file_publish(struct sink *sink)
 {
     struct sink_file *file = sink_file_of(sink);
 
-    if (file->durable ? file_journal_rest(file, complete) : file_journal_detach(file, complete))
+    if (file_journal_rest(file, complete))
         complete(file);
 }
 
@@ -294,18 +331,33 @@ void file_set_aside(struct sink *sink)
 
 /* --- abandon --------------------------------------------------------------------------------- */
 
-static void over(struct op *op, int res)
+static void end_abandon(struct sink_file *file)
 {
-    struct sink_file *file = sink_file_of_op(op);
-
-    (void)res;
     file_forget(file);
     sink_step_end(&file->sink, &fine);
 }
 
+static void over(struct op *op, int res)
+{
+    (void)res;
+    end_abandon(sink_file_of_op(op));
+}
+
+static void over_and_synced(struct directory_sync *sync, int res)
+{
+    struct sink_file *file = CONTAINER_OF(sync, struct sink_file, names);
+
+    (void)res; /* as above */
+    end_abandon(file);
+    ref_drop(&file->sink.ref);
+}
+
 static void let_go(struct sink_file *file)
 {
-    ring_later(file->sink.ring, file_step(file, over));
+    if (file->removed)
+        sync_names(file, over_and_synced);
+    else
+        ring_later(file->sink.ring, file_step(file, over));
 }
 
 static void data_removed(struct op *op, int res)

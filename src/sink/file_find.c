@@ -106,6 +106,21 @@ static void data_looked_for(struct op *op, int res)
     }
 }
 
+static void beside_removed(struct op *op, int res)
+{
+    (void)res;
+    file_remove_journal(sink_file_of_op(op), journal_removed);
+}
+
+/* The second data file is only ever there with a journal. The first one is emptied when a file is
+ * begun anew; it may be another process's by now. */
+static void remove_all(struct sink_file *file)
+{
+    file->slot = 0;
+    ring_unlink(file->sink.ring, file_step(file, beside_removed), file->directory->fd,
+                file->data_names[1]);
+}
+
 static void try_next(struct sink_file *file)
 {
     const struct journal *content = &file->journal.content;
@@ -119,8 +134,7 @@ static void try_next(struct sink_file *file)
                     file_data_name(file));
         return;
     }
-    file->slot = 0;
-    file_remove_journal(file, journal_removed);
+    remove_all(file);
 }
 
 /* --- the journal ----------------------------------------------------------------------------- */

@@ -3,15 +3,16 @@
  * The journal of a file that is being written: about once a second, what is there is made durable
  * and written down. journal.h has the format, file.c what it has to stand.
  *
- *     RESTS --timer--> WAITS --its turn--> SYNCS ------> RECORDS ---------------------------> RESTS
- *                                            |           [first: make the journal, sync the
- *                                            v            names] -> write a record -> sync it
- *                                         DETACHED --> the descriptors are closed
+ *     RESTS --timer--> WAITS --its turn--> COMMITS: sync the data -> write a record -> sync it
+ *       ^                                           the first time, between the first two: make
+ *       |                                           the journal, sync the names
+ *       +--------------------------------------------+
  *
  * - What is recorded is what had been written when the sync of the data began.
  * - The timer starts when something was written. So a file that is complete before the interval is
  *   over never has a journal, and one that gets nothing costs nothing.
- * - A sync that takes long is followed by a pause of 20 times its length. Writes never wait for it.
+ * - A sync that takes long is followed by a pause of 20 times its length. Writes never wait for it;
+ *   the end of the file does, for it might tell of an error.
  * - The names are synced before the first record is written: else a crash could bring an earlier
  *   file of that name back beside it.
  * - Of a sync that has failed nobody knows what is on the disk, and another one, even if it was
@@ -313,24 +314,26 @@ static void journal_claimed(struct op *op, int res)
 
 /* --- a commit -------------------------------------------------------------------------------- */
 
+static void swap_copies(struct journal_copy *a, struct journal_copy *b)
+{
+    struct journal_copy copy = *a;
+
+    *a = *b;
+    *b = copy;
+}
+
 static void data_synced(struct op *op, int res)
 {
     struct sink_file *file = file_of_op(op);
     struct file_journal *journal = &file->journal;
 
-    if (res < 0)
+    if (res < 0) {
         file_set_trouble(file, res);
-    if (journal->state == JOURNAL_DETACHED) {
-        journal->state = JOURNAL_RESTS;
-        end_turn(file);
-        if (file->published)
-            (void)file_close(file);
+        end_commit(file);
         return;
     }
-    journal->state = JOURNAL_RECORDS;
-    if (file->trouble.status != HAUL_OK) { /* of this sync, or of the one that publish has made */
-        end_commit(file);
-    } else if (journal->fd < 0) {
+    swap_copies(&journal->content.copies[file->slot], &journal->syncing);
+    if (journal->fd < 0) {
         ring_claim(file->sink.ring, next(file, journal_claimed), file->directory->fd,
                    file->journal_name, RING_CLAIM_NEW);
     } else if (!journal->named) {
@@ -358,16 +361,14 @@ static void commit(struct sink_file *file)
     const struct sink *sink = &file->sink;
 
     op_init(&journal->op, data_synced, &file->sink.ref);
-    journal->state = JOURNAL_SYNCS;
+    journal->state = JOURNAL_COMMITS;
     journal->began_ns = ring_now_ns(sink->ring);
     journal->dirty = false;
-    if (!journal_set(&journal->content.copies[file->slot], &sink->stored,
-                     text_span(&sink->validator), sink->have_total, sink->have_decided)) {
-        journal->state = JOURNAL_RECORDS;
+    if (!journal_set(&journal->syncing, &sink->stored, text_span(&sink->validator),
+                     sink->have_total, sink->have_decided)) {
         ring_later(sink->ring, next(file, no_memory));
     } else if (journal->fd < 0 && !file->place.more &&
                !file_place_more(file->directories, &file->place, !journal->turned)) {
-        journal->state = JOURNAL_RECORDS;
         journal->dirty = true; /* in another interval there may be one */
         ring_later(sink->ring, next(file, no_descriptor));
     } else {
@@ -409,25 +410,12 @@ bool file_journal_rest(struct sink_file *file, void (*then)(struct sink_file *fi
         list_remove(&journal->turn.node);
         journal->state = JOURNAL_RESTS;
         break;
-    case JOURNAL_DETACHED: /* by a publish that has failed */
-        journal->state = JOURNAL_SYNCS;
-        journal->then = then;
-        return false;
-    case JOURNAL_SYNCS:
-    case JOURNAL_RECORDS:
+    case JOURNAL_COMMITS:
         journal->then = then;
         return false;
     case JOURNAL_RESTS:
         break;
     }
-    return true;
-}
-
-bool file_journal_detach(struct sink_file *file, void (*then)(struct sink_file *file))
-{
-    if (file->journal.state != JOURNAL_SYNCS)
-        return file_journal_rest(file, then);
-    file->journal.state = JOURNAL_DETACHED;
     return true;
 }
 
@@ -544,6 +532,7 @@ void file_journal_free(struct sink_file *file)
     timer_stop(&journal->timer);
     list_remove(&journal->turn.node);
     journal_free(&journal->content);
+    journal_drop(&journal->syncing);
     text_free(&journal->record);
     free(journal->read);
     file->journal = (struct file_journal){0};

@@ -114,8 +114,14 @@ void file_lay_out(struct sink_file *file)
 {
     struct ring *ring = file->sink.ring;
     struct op *op = file_step(file, laid_out);
+    int res;
 
-    (void)file_close_direct(file); /* of a try before */
+    res = file_close_direct(file); /* of a try before */
+    if (res < 0) {
+        file_set_trouble(file, res);
+        sink_step_end(&file->sink, &file->trouble);
+        return;
+    }
     file->wants_direct = wants_direct(file);
     switch (allocation_of(file)) {
     case HAUL_ALLOCATION_AUTO:

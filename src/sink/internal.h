@@ -19,11 +19,9 @@
 #include "sink/sink.h"
 
 enum file_journal_state {
-    JOURNAL_RESTS,    /* the timer runs if there is something to commit */
-    JOURNAL_WAITS,    /* for its turn among those of this thread: `turn` is in line */
-    JOURNAL_SYNCS,    /* a commit: the data is being synced */
-    JOURNAL_DETACHED, /* the same, but nobody wants to know any more: the descriptors go then */
-    JOURNAL_RECORDS   /* a commit: what follows */
+    JOURNAL_RESTS, /* the timer runs if there is something to commit */
+    JOURNAL_WAITS, /* for its turn among those of this thread: `turn` is in line */
+    JOURNAL_COMMITS
 };
 
 struct sink_file;
@@ -50,6 +48,7 @@ struct file_journal {
     void (*removed)(struct sink_file *file, int res); /* waits for file_remove_journal() */
     void (*freed)(struct sink_file *file, int res);   /* waits for file_journal_free_slot() */
     struct journal content;
+    struct journal_copy syncing; /* goes into content once the data is synced */
     struct text record;
     char *read; /* JOURNAL_BYTES, while it is being read; or NULL */
 };
@@ -85,8 +84,8 @@ struct sink_file {
         unsigned tries;
     } claim;
     struct timer claim_timer; /* it is locked: look again */
-    int fd;        /* of the data; -1: not open */
-    unsigned slot; /* which of data_names it has, or will have */
+    int fd;                   /* of the data; -1: not open */
+    unsigned slot;            /* which of data_names it has, or will have */
     enum haul_direct direct;
     enum haul_allocation allocation;
     bool wants_direct;         /* asked for or chosen, whether it can be or not */
@@ -102,7 +101,7 @@ struct sink_file {
     bool keep;                 /* as abandon was told */
     bool shrunk;               /* it has given up some of what is stored, for room */
     bool aside;
-    bool published;
+    bool removed;                              /* some of its names have gone */
     void (*rest_gone)(struct sink_file *file); /* waits until what is beside the data is removed */
     struct directory_sync names;               /* of the step */
     struct ring_facts facts;
@@ -190,9 +189,6 @@ void file_journal_note(struct sink_file *file);
 /* Nothing more in the background. True: nothing is under way; else `then` is called once that is
  * so, from the loop. */
 bool file_journal_rest(struct sink_file *file, void (*then)(struct sink_file *file));
-/* The same for a file that is complete and need not be durable: the data's sync, if it is that, is
- * not waited for. */
-bool file_journal_detach(struct sink_file *file, void (*then)(struct sink_file *file));
 /* Whether another run could go on from what is stored. */
 bool file_journal_wants(const struct sink_file *file);
 /* A commit, of a journal at rest. `then` finds in `holds` whether there is a record, which may be

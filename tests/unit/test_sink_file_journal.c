@@ -125,7 +125,7 @@ static void test_written_meanwhile(void **state)
     make_saving(&user, "a.jpg", INTERVAL_MS);
     open_version(&user, 0);
     put_version(&user, 0, 0, 2 * BLOCK);
-    assert_true(TURN_UNTIL(journal_in(&user)->state == JOURNAL_SYNCS));
+    assert_true(TURN_UNTIL(journal_in(&user)->state == JOURNAL_COMMITS));
     put_version(&user, 0, 2 * BLOCK, 3 * BLOCK);
     assert_true(TURN_UNTIL(journal_in(&user)->holds));
     release(&user); /* as a crash would leave it */
@@ -172,7 +172,7 @@ static void test_turns(void **state)
 static void start_sync(struct user *user)
 {
     assert_true(TURN_UNTIL(journal_in(user)->state != JOURNAL_RESTS));
-    assert_int_equal(journal_in(user)->state, JOURNAL_SYNCS);
+    assert_int_equal(journal_in(user)->state, JOURNAL_COMMITS);
 }
 
 static void test_published_meanwhile(void **state)
@@ -208,7 +208,7 @@ static void test_published_meanwhile(void **state)
     }
 }
 
-/* The name can't be had after all: the sync that nobody wanted to know of is waited for again. */
+/* The name can't be had after all. */
 static void test_published_in_vain(void **state)
 {
     struct sink_file_options options;
@@ -323,6 +323,53 @@ static void test_data_cannot_be_synced(void **state)
         assert_int_equal(count_files(), recorded ? 2 : 0);
         end();
     }
+}
+
+/* Nor is it recorded by whatever changes the journal later. */
+static void test_data_cannot_be_synced_and_is_left(void **state)
+{
+    struct user user;
+
+    (void)state;
+    begin();
+    leave_partial("a.jpg", URL, 0, 2 * BLOCK);
+    make_saving(&user, "a.jpg", INTERVAL_MS);
+    user.version = versions[1];
+    assert_int_equal(open_sink(&user, false), HAUL_OK);
+    put_version(&user, 1, 0, BLOCK);
+    wait_commit(&user);
+    put_version(&user, 1, BLOCK, 3 * BLOCK);
+    spoil(sink_file_of(user.sink)->fd);
+    assert_true(TURN_UNTIL(sink_file_of(user.sink)->trouble.status != HAUL_OK));
+    user.version = versions[0];
+    assert_int_equal(open_sink(&user, false), HAUL_OK); /* takes the older one out */
+    release(&user);
+    assert_found("a.jpg", "0-4096");
+    end();
+}
+
+/* An error is final for as long as this process has the file, also after a rest. */
+static void test_trouble_outlasts_a_rest(void **state)
+{
+    struct user user;
+
+    (void)state;
+    begin();
+    make_saving(&user, "a.jpg", INTERVAL_MS);
+    open_version(&user, 0);
+    put_version(&user, 0, 0, BLOCK);
+    wait_commit(&user);
+    put_version(&user, 0, BLOCK, 3 * BLOCK);
+    spoil(sink_file_of(user.sink)->fd);
+    assert_int_equal(abandon(&user, true), HAUL_OK);
+    assert_true(user.sink->kept);
+    assert_int_equal(prepare(&user), HAUL_FILE_IO);
+    assert_int_equal(user.error.system_errno, EINVAL);
+    assert_int_equal(abandon(&user, true), HAUL_OK);
+    assert_true(user.sink->kept);
+    release(&user);
+    assert_found("a.jpg", "0-4096"); /* another run may try */
+    end();
 }
 
 /* The same where it is the last commit that fails. */
@@ -665,6 +712,8 @@ int main(void)
         cmocka_unit_test(test_abandoned_meanwhile),
         cmocka_unit_test(test_begun_anew_meanwhile),
         cmocka_unit_test(test_data_cannot_be_synced),
+        cmocka_unit_test(test_data_cannot_be_synced_and_is_left),
+        cmocka_unit_test(test_trouble_outlasts_a_rest),
         cmocka_unit_test(test_data_cannot_be_synced_at_the_end),
         cmocka_unit_test(test_journal_cannot_be_made),
         cmocka_unit_test(test_journal_cannot_be_written),
