@@ -81,14 +81,20 @@ static bool is_leader(const struct leg *leg)
 }
 
 /* Whether what is stored, or going to be, is a version that this response is of; what only a
- * checksum will tell counts as the same. */
+ * checksum will tell counts as the same. What it says of its version must be the same, be it strong
+ * or not: a server that does not know If-Range may send a part of what has just been changed. */
 static bool same_version(const struct leg *leg, const struct response *response)
 {
     const struct body *body = &leg->transfer->body;
-    struct span validator = strong_validator(response);
+    struct span validator = text_span(&body->validator);
+    struct span etag = response_field(response, "etag");
+    struct span modified = response_field(response, "last-modified");
 
-    return leg->source != body->validator_source || body->validator.len == 0 ||
-           validator.len == 0 || span_equal(validator, text_span(&body->validator));
+    if (leg->source != body->validator_source || validator.len == 0)
+        return true;
+    if (validator.data[0] == '"')
+        return !etag.data || span_equal(etag, validator);
+    return !etag.data && (!modified.data || span_equal(modified, validator));
 }
 
 /* What the server says the file hashes to, of this version, unless the user knows better. False: it
