@@ -198,6 +198,8 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
          response_length(response) != range.last + 1 - range.first))
         return wrong_part(leg);
 #endif
+    if (extents_prefix(&leg->transfer->sink->stored) > total)
+        return begin_anew(leg, "what is there is longer than what the server has");
     if (!take_digest(leg, response, false, &verdict))
         return verdict;
     if (body->validator.len == 0 && leg->source == body->validator_source)
