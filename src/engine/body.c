@@ -48,7 +48,8 @@ bool body_complete(const struct haul_download *transfer)
 
     if (transfer->kind == HAUL_SINK_NONE || body->total == UINT64_MAX)
         return body->ended;
-    return extents_has(&transfer->sink->stored, 0, body->total) && (body->open || body->total > 0);
+    return extents_has(&transfer->sink->stored, 0, body->total) &&
+           (body->open || body->total > 0 || transfer->verified);
 }
 
 /* --- what it must hash to -------------------------------------------------------------------- */
