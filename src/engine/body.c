@@ -471,7 +471,8 @@ void body_opened(struct leg *leader)
     body->fresh = false;
     body->leader = NULL;
     body->ranges = !body->ranges_bad && !transfer->sink->sequential && body->total != UINT64_MAX &&
-                   (body->decided || body->validator.len > 0);
+                   (body->decided || body->validator.len > 0) &&
+                   (transfer->sink->operations->read || !verify_wants(body->verify));
     if (leader->range.to > body->total)
         leader->range.to = body->total;
     want_legs(leader);
