@@ -406,8 +406,10 @@ void body_take_up(struct haul_download *transfer)
     struct body *body = &transfer->body;
     struct sink *sink = transfer->sink;
     bool usable = sink->foreign || (sink->have_decided ? body->decided : sink->validator.len > 0);
+    bool first = !body->looked;
 
     body->prepared = true;
+    body->looked = true;
     text_clear(&body->validator);
     extents_clear(&body->earlier);
     if (body->fresh || !usable || !request_check_value(text_span(&sink->validator)))
@@ -417,9 +419,8 @@ void body_take_up(struct haul_download *transfer)
     body->total = sink->have_total;
     if (!extents_copy(&body->earlier, &sink->stored))
         extents_clear(&body->earlier);
-    if (!body->looked)
+    if (first)
         body->resumed_bytes = extents_bytes(&sink->stored);
-    body->looked = true;
 }
 
 bool body_may_resume(const struct haul_download *transfer, unsigned source)

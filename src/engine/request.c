@@ -650,7 +650,8 @@ static void checked(void *context, const struct haul_error *found)
     } else {
         transfer->body.total = UINT64_MAX;
         transfer->body.fresh = !options->proceed;
-        transfer->body.resumed_bytes = 0;
+        if (transfer->body.fresh)
+            transfer->body.resumed_bytes = 0;
         lead(request);
     }
 }
