@@ -324,6 +324,7 @@ void body_leg_over(struct leg *leg, const struct haul_error *error)
     leg->outcome = outcome_of(leg);
     leg->more = leg->outcome == LEG_DONE && find_range(transfer, leg->speed, &range, &victim);
     leg->range = (struct extent){0};
+    body_show(transfer);
     if (must_rest(leg)) {
         rest(leg);
         return;
@@ -476,6 +477,7 @@ void body_opened(struct leg *leader)
                    (transfer->sink->operations->read || !verify_wants(body->verify));
     if (leader->range.to > body->total)
         leader->range.to = body->total;
+    body_show(transfer);
     want_legs(leader);
     begin_held(transfer);
 }
