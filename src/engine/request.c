@@ -48,6 +48,8 @@ static void request_end(struct request *request)
     struct haul_error error = request->error;
 
     CHECK(request->exchange.state == EXCHANGE_IDLE && request->exchange.lent == 0);
+    if (error.status != HAUL_OK)
+        leg->transfer->body.ended = false; /* all had come, but the last of it is not stored */
     timer_stop(&request->pace_timer);
     free(request->compare);
     request->compare = NULL;
