@@ -191,6 +191,22 @@ static bool find_range(const struct haul_download *transfer, uint64_t speed, str
 
 /* --- a leg's way back ------------------------------------------------------------------------ */
 
+static void end_others(struct body *body, const struct leg *leg)
+{
+    struct haul_error stopped;
+    struct list *node = body->legs.next;
+
+    error_set(&stopped, HAUL_UNFINISHED, 0, "stopped");
+    /* Each takes itself out of the list as it ends, but maybe not at once. */
+    while (node != &body->legs) {
+        struct leg *other = leg_at(node);
+
+        node = node->next;
+        if (other != leg)
+            request_abort(other->request, &stopped);
+    }
+}
+
 static void begin_held(struct haul_download *transfer)
 {
     struct body *body = &transfer->body;
@@ -329,6 +345,8 @@ void body_leg_over(struct leg *leg, const struct haul_error *error)
         rest(leg);
         return;
     }
+    if (leg->outcome == LEG_COMPLETE)
+        end_others(body, leg); /* they are at what one connection has fetched meanwhile */
     begin_held(transfer);
     send_back(leg);
 }
@@ -495,7 +513,6 @@ size_t body_compare_bytes(const struct haul_download *transfer, uint64_t offset)
 void body_stop(struct leg *leg, const struct haul_error *error, bool anew)
 {
     struct body *body = &leg->transfer->body;
-    struct haul_error stopped;
     struct list *node;
 
     if (anew) {
@@ -508,18 +525,9 @@ void body_stop(struct leg *leg, const struct haul_error *error, bool anew)
     body->error = *error;
     if (verify_busy(body->verify))
         begin_hushing(body); /* what waits for bytes that may never come holds chunks */
-    error_set(&stopped, HAUL_UNFINISHED, 0, "stopped");
     while ((node = list_pop_front(&body->held)))
         send_back_idle(leg_at(node));
-    /* Each takes itself out of the list as it ends, but maybe not at once. */
-    node = body->legs.next;
-    while (node != &body->legs) {
-        struct leg *other = leg_at(node);
-
-        node = node->next;
-        if (other != leg)
-            request_abort(other->request, &stopped);
-    }
+    end_others(body, leg);
 }
 
 bool body_join(struct leg *leg)
