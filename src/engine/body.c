@@ -537,7 +537,9 @@ bool body_join(struct leg *leg)
     body->ranges = false;
     body->ranges_bad = true;
     for (struct list *node = body->legs.next; node != &body->legs; node = node->next)
-        if (leg_at(node) != leg && request_take_all(leg_at(node)->request))
+        if (leg_at(node) != leg && request_take_all(leg_at(node)->request)) {
+            leg->range = (struct extent){0}; /* it is not to fetch anything any more */
             return true;
+        }
     return false;
 }
