@@ -55,13 +55,6 @@ static bool is_mirror(const struct leg *leg)
     return leg->source != leg->transfer->body.validator_source;
 }
 
-static enum transfer_verdict changed(struct leg *leg)
-{
-    if (is_mirror(leg))
-        return drop(leg, HAUL_BAD_RESPONSE, "the mirror has another file");
-    return begin_anew(leg, "the file has changed on the server");
-}
-
 /* The server does not give parts as it should: the file is fetched by one connection, or from
  * elsewhere. */
 static enum transfer_verdict join(struct leg *leg, const char *why)
@@ -70,14 +63,26 @@ static enum transfer_verdict join(struct leg *leg, const char *why)
 
     if (is_mirror(leg))
         return drop(leg, HAUL_BAD_RESPONSE, "%s", why);
-    log_write(&transfer->worker->log, HAUL_LOG_NOTICE, "%s: %s; one connection fetches it all",
-              transfer->shown_url, why);
+    if (!transfer->body.ranges_bad)
+        log_write(&transfer->worker->log, HAUL_LOG_NOTICE, "%s: %s; one connection fetches it all",
+                  transfer->shown_url, why);
     return body_join(leg) ? TRANSFER_DROP : begin_anew(leg, why);
 }
 
 static bool is_leader(const struct leg *leg)
 {
     return leg->transfer->body.leader == leg;
+}
+
+/* A server of several machines may have several versions at the same time: then whoever has the
+ * whole of one goes on with that. */
+static enum transfer_verdict changed(struct leg *leg)
+{
+    static const char why[] = "the file has changed on the server";
+
+    if (is_mirror(leg))
+        return drop(leg, HAUL_BAD_RESPONSE, "the mirror has another file");
+    return is_leader(leg) ? begin_anew(leg, why) : join(leg, why);
 }
 
 /* Whether what is stored, or going to be, is a version that this response is of; what only a
