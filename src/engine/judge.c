@@ -207,7 +207,8 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
         return begin_anew(leg, "what is there is longer than what the server has");
     if (!take_digest(leg, response, false, &verdict))
         return verdict;
-    if (body->validator.len == 0 && leg->source == body->validator_source)
+    /* What only a checksum holds together has no version, whatever this part of it is of. */
+    if (body->validator.len == 0 && !body->decided && leg->source == body->validator_source)
         text_add(&body->validator, strong_validator(response));
     body->total = total;
     body->ranges_good = true;
