@@ -134,8 +134,8 @@ enum haul_check_digest {
 /* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
 struct haul_options {
     size_t size;            /* of this struct, as the program was compiled */
-    unsigned downloads_max; /* requests in flight at once; fewer where too few descriptors may be
-                               open (RLIMIT_NOFILE): haul_stats.downloads_max [64] */
+    unsigned downloads_max; /* in flight at once; fewer where too few descriptors may be open
+                               (RLIMIT_NOFILE): haul_stats.downloads_max [64] */
     unsigned
         connections_per_host; /* over all downloads; 0 [default]: up to 6, as the host bears it */
     uint64_t wait_ms;         /* between two starts on one host [0] */

@@ -148,6 +148,7 @@ static enum transfer_verdict fetch(struct leg *leg, const struct response *respo
     if (response_framing(response) == RESPONSE_EMPTY && transfer->kind != HAUL_SINK_NONE)
         body->total = 0; /* a 204 has no body, whatever its fields say (RFC 9112 6.3) */
     body->resumed_bytes = 0;
+    body->ended = false;
     if (span_equal_nocase(response_field(response, "accept-ranges"), SPAN("none")))
         body->ranges_bad = true;
     return TRANSFER_FETCH;

@@ -125,6 +125,7 @@ static void use_source(struct leg *leg, unsigned source)
     url_free(&leg->url);
     leg->url = url;
     leg->redirects = 0;
+    leg->speed = 0;
 }
 
 /* Where all are used together, a further leg goes to another one. */
@@ -352,8 +353,6 @@ static void decide(struct leg *last)
         may_retry(last, &transfer->error, true)) {
         struct haul_error error = transfer->error;
 
-        if (stopped)
-            last->retry_after_ns = 0;
         retry(last, &error, true);
         if (transfer->waiting_legs > 0)
             return;
@@ -431,6 +430,7 @@ static bool direct(struct leg *leg, const struct url *url, unsigned source)
     url_free(&leg->url);
     leg->source = best;
     leg->redirects = 0;
+    leg->speed = 0;
     if (best == source)
         return url_copy(&leg->url, url);
     return url_parse(&leg->url, span_of(source_url(leg)), NULL);
