@@ -96,7 +96,7 @@ void body_hush(struct haul_download *transfer, void (*then)(void *context), void
 {
     struct body *body = &transfer->body;
 
-    if (!verify_busy(body->verify)) {
+    if (!body->verify) {
         then(context);
         return;
     }
@@ -523,8 +523,10 @@ void body_stop(struct leg *leg, const struct haul_error *error, bool anew)
         return;
     body->stopping = true;
     body->error = *error;
-    if (verify_busy(body->verify))
-        begin_hushing(body); /* what waits for bytes that may never come holds chunks */
+    /* What waits for bytes that may never come holds chunks, and what was about to be stored may not
+     * be. */
+    if (body->verify)
+        begin_hushing(body);
     while ((node = list_pop_front(&body->held)))
         send_back_idle(leg_at(node));
     end_others(body, leg);

@@ -74,7 +74,8 @@ void body_begin(struct leg *leg);
 /* Lets it end early, if it has not ended yet. */
 void body_cancel(struct leg *leg);
 bool body_complete(const struct haul_download *transfer);
-/* Once nothing is being hashed any more `then` is called, maybe at once. One at a time. */
+/* Once nothing is being hashed any more, and nothing is counted on that the sink may not have soon,
+ * `then` is called, maybe at once. One at a time. */
 void body_hush(struct haul_download *transfer, void (*then)(void *context), void *context);
 
 /* --- from requests --------------------------------------------------------------------------- */
