@@ -14,6 +14,7 @@
 #include "engine/leg.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "engine/placement.h"
@@ -120,6 +121,7 @@ static void use_source(struct leg *leg, unsigned source)
     struct url url;
 
     leg->source = source;
+    leg->url_served = false;
     if (!url_parse(&url, span_of(source_url(leg)), NULL))
         return;
     url_free(&leg->url);
@@ -182,6 +184,27 @@ static bool is_refusal(enum haul_status status)
     return false;
 }
 
+/* Whether a redirect has led to the leg's URL. */
+static bool is_led(const struct leg *leg)
+{
+    struct url own;
+    bool led;
+
+    if (!url_parse(&own, span_of(source_url(leg)), NULL))
+        return false;
+    led = strcmp(own.text, leg->url.text) != 0;
+    url_free(&own);
+    return led;
+}
+
+/* What has been had there before is refused now: the redirect was good for a short time only, and
+ * the source will say where to go next. */
+static bool is_stale(const struct leg *leg)
+{
+    return leg->outcome == LEG_FAILED && leg->url_served && is_refusal(leg->error.status) &&
+           is_led(leg);
+}
+
 static void note_source(struct leg *leg)
 {
     struct haul_download *transfer = leg->transfer;
@@ -193,7 +216,7 @@ static void note_source(struct leg *leg)
     CHECK(source->users > 0);
     source->users--;
     source_speeds_learn(&transfer->engine->speeds, source->origin, leg->speed);
-    if (leg->outcome != LEG_FAILED)
+    if (leg->outcome != LEG_FAILED || is_stale(leg))
         return;
     source->failures++;
     source->refused = source->refused || leg->hopeless || is_refusal(leg->error.status);
@@ -270,6 +293,7 @@ static void redirect(struct leg *leg)
     url_free(&leg->url);
     leg->url = leg->next_url;
     leg->next_url = (struct url){0};
+    leg->url_served = false;
     leg->tries--; /* judge() has counted it as a redirect */
     if (leg->counted)
         leg->transfer->tries--;
@@ -370,6 +394,7 @@ static void go_on(struct leg *leg)
     case LEG_DONE:
         leg->tries = 0;
         leg->counted = false;
+        leg->url_served = true;
         if (leg->more)
             queue_again(leg, 0);
         break;
@@ -377,10 +402,15 @@ static void go_on(struct leg *leg)
         redirect(leg);
         break;
     case LEG_FAILED:
-        if (transfer->active_legs == 0 && transfer->sources.count > 1 && !may_turn(leg, false))
+        if (is_stale(leg)) {
+            use_source(leg, leg->source);
+            queue_again(leg, 0);
+        } else if (transfer->active_legs == 0 && transfer->sources.count > 1 &&
+                   !may_turn(leg, false)) {
             legs_call_off(transfer); /* one that is alone may turn to a mirror at once */
-        else if (others && may_retry(leg, &leg->error, false))
+        } else if (others && may_retry(leg, &leg->error, false)) {
             retry(leg, &leg->error, false);
+        }
         break;
     case LEG_COMPLETE:
     case LEG_STOPPED:
@@ -430,6 +460,7 @@ static bool direct(struct leg *leg, const struct url *url, unsigned source)
     url_free(&leg->url);
     leg->source = best;
     leg->redirects = 0;
+    leg->url_served = best == source;
     leg->speed = 0;
     if (best == source)
         return url_copy(&leg->url, url);

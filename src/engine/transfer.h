@@ -53,6 +53,7 @@ struct leg {
     struct url url;         /* now, after redirects */
     struct url next_url;    /* of a redirect, until the request that met it is over; else zero */
     unsigned redirects;
+    bool url_served; /* something has come from there, for this leg or the one it follows */
     int http_status;
     uint64_t retry_after_ns;
     bool hopeless;        /* another try would be no use, whatever the status says */
