@@ -384,12 +384,15 @@ static void decide(struct leg *last)
     transfer_close(transfer);
 }
 
-/* What the leg does next, while others wait or are active, or nothing has gone wrong. */
+/* What the leg does next, while others are at work, or nothing has gone wrong. Where none is, those
+ * that wait are called off: whoever goes on alone stands for the transfer among all downloads, may
+ * turn to a mirror, and asks for others again as soon as it knows that there is work for them. */
 static void go_on(struct leg *leg)
 {
     struct haul_download *transfer = leg->transfer;
-    bool others = transfer->active_legs > 0 || transfer->waiting_legs > 0;
 
+    if (transfer->active_legs == 0)
+        legs_call_off(transfer);
     switch (leg->outcome) {
     case LEG_DONE:
         leg->tries = 0;
@@ -405,10 +408,7 @@ static void go_on(struct leg *leg)
         if (is_stale(leg)) {
             use_source(leg, leg->source);
             queue_again(leg, 0);
-        } else if (transfer->active_legs == 0 && transfer->sources.count > 1 &&
-                   !may_turn(leg, false)) {
-            legs_call_off(transfer); /* one that is alone may turn to a mirror at once */
-        } else if (others && may_retry(leg, &leg->error, false)) {
+        } else if (transfer->active_legs > 0 && may_retry(leg, &leg->error, false)) {
             retry(leg, &leg->error, false);
         }
         break;
