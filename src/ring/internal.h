@@ -31,7 +31,9 @@ struct ring {
     bool enabled; /* bound to its thread */
     bool turning;
     size_t busy;
-    size_t moving; /* of them, receives, sends and writes in the kernel: who only polls is idle */
+    size_t moving;  /* of them, receives, sends and writes in the kernel: who only polls is idle */
+    size_t syncing; /* of them, syncs */
+    bool many_workers; /* the kernel may have as many threads for us as syncs are worth */
     uint64_t now_ns;
     struct wheel wheel;
     struct list ready;       /* ops that were carried out at once and wait for their `done` */

@@ -34,7 +34,13 @@
 #define RUNNING_ON_VALGRIND                  0
 #endif
 
-enum { READY_PASSES = 64, MOVING_ALONE = 1, VALGRIND_WAIT_MS = 2 };
+enum {
+    READY_PASSES = 64,
+    MOVING_ALONE = 1,
+    SYNCS_MANY = 6,
+    SYNC_WORKERS = 64,
+    VALGRIND_WAIT_MS = 2
+};
 
 /* The ring's own poll of the eventfd; 0 is what nobody waits for: a cancel. */
 #define USER_DATA_WAKE UINT64_C(1)
@@ -266,6 +272,9 @@ static void op_end(struct ring *ring, struct op *op, int res)
     if (op->moves)
         ring->moving--;
     op->moves = false;
+    if (op->syncs)
+        ring->syncing--;
+    op->syncs = false;
     if (op->closes)
         close(op->fd);
     op->closes = false;
@@ -663,10 +672,24 @@ void ring_read(struct ring *ring, struct op *op, int fd, void *buffer, size_t le
     start_transfer(ring, op, IORING_OP_READ, fd, buffer, len, offset, true);
 }
 
+/* Each sync holds up a thread of the kernel's, of which there are four for each CPU; and what many
+ * sync at once, a file system brings to the disk with a few writes. */
+static void start_sync(struct ring *ring, struct op *op, int fd, unsigned flags)
+{
+    unsigned most[2] = {SYNC_WORKERS, 0};
+
+    op->offset = flags;
+    start(ring, op, IORING_OP_FSYNC, fd);
+    op->syncs = true;
+    if (++ring->syncing < SYNCS_MANY || ring->many_workers)
+        return;
+    ring->many_workers = true;
+    (void)io_uring_register_iowq_max_workers(&ring->uring, most);
+}
+
 void ring_sync(struct ring *ring, struct op *op, int fd)
 {
-    op->offset = IORING_FSYNC_DATASYNC;
-    start(ring, op, IORING_OP_FSYNC, fd);
+    start_sync(ring, op, fd, IORING_FSYNC_DATASYNC);
 }
 
 void ring_sync_directory(struct ring *ring, struct op *op, int directory)
@@ -677,8 +700,7 @@ void ring_sync_directory(struct ring *ring, struct op *op, int directory)
         op_ready(ring, op, -errno);
         return;
     }
-    op->offset = 0;
-    start(ring, op, IORING_OP_FSYNC, fd);
+    start_sync(ring, op, fd, 0);
     op->closes = true;
 }
 

@@ -50,6 +50,7 @@ struct op {
     bool cancelled;    /* not to be taken up again */
     _Atomic bool stop; /* OP_HELPER: the work should end early, if it can */
     bool polling;      /* the SQE is a poll that comes before the request is tried again */
+    bool syncs;        /* counts among the syncs */
     bool closes;       /* fd was opened for this request alone */
     int rw_flags;      /* RWF_ of a write... */
     int fixed;         /* ...and the registered buffer that it comes from; -1: none */

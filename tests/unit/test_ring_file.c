@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MANY = 200 };
+
 /* ---- claims ---- */
 
 static int claim(const char *name, enum ring_claim how)
@@ -274,6 +276,53 @@ static void test_read(void **state)
     free(got);
 }
 
+struct many {
+    struct op ops[MANY];
+    struct ref ref;
+    unsigned well;
+};
+
+static void synced(struct op *op, int res)
+{
+    struct many *many = CONTAINER_OF(op->owner, struct many, ref);
+
+    many->well += res == 0;
+}
+
+static void nobody(struct ref *ref)
+{
+    (void)ref;
+}
+
+/* More than the kernel has threads for us at first; and as many again. */
+static void test_many_syncs(void **state)
+{
+    (void)state;
+    for (size_t base = 0; base < BASES; base++) {
+        struct many many = {.well = 0};
+        int fd;
+
+        begin(bases[base], 0);
+        put("a", "of a");
+        fd = openat(f.directory, "a", O_RDWR | O_CLOEXEC);
+        ref_init(&many.ref, nobody);
+        for (unsigned round = 1; round <= 2; round++) {
+            for (size_t i = 0; i < MANY; i++) {
+                op_init(&many.ops[i], synced, &many.ref);
+                if (i % 2)
+                    ring_sync_directory(f.ring, &many.ops[i], f.directory);
+                else
+                    ring_sync(f.ring, &many.ops[i], fd);
+            }
+            while (ring_busy(f.ring) > 0)
+                assert_int_equal(ring_turn(f.ring, UINT64_MAX), 0);
+            assert_int_equal(many.well, round * MANY);
+        }
+        close(fd);
+        end();
+    }
+}
+
 static int lowest_free_descriptor(void)
 {
     int fd = dup(STDIN_FILENO);
@@ -314,6 +363,7 @@ int main(void)
         cmocka_unit_test(test_directory),
         cmocka_unit_test(test_truncate_sync_facts),
         cmocka_unit_test(test_read),
+        cmocka_unit_test(test_many_syncs),
         cmocka_unit_test(test_sync_directory),
     };
 
