@@ -437,6 +437,8 @@ static void last_committed(struct sink_file *file)
     }
 }
 
+static void abandon(struct sink_file *file);
+
 /* What is there stays as it is; after a rest, so does what is known of it. */
 static void leave(struct sink_file *file)
 {
@@ -447,12 +449,31 @@ static void leave(struct sink_file *file)
     let_go(file);
 }
 
+static void room_given_back(struct op *op, int res)
+{
+    (void)res; /* it costs room, no more */
+    abandon(sink_file_of_op(op));
+}
+
+/* What was laid out ahead behind the last byte; nobody knows when the file will be gone on with. */
+static void give_room_back(struct sink_file *file)
+{
+    const struct extents *stored = &file->sink.stored;
+    size_t count = extents_count(stored);
+
+    file->laid_out = false;
+    ring_truncate(file->sink.ring, file_step(file, room_given_back), file->fd,
+                  count > 0 ? extents_at(stored, count - 1).to : 0);
+}
+
 static void abandon(struct sink_file *file)
 {
     const struct file_journal *journal = &file->journal;
 
     if (file->adopted || (!file->begun && (file->keep || file->fd < 0)))
         leave(file);
+    else if (file->keep && file->fd >= 0 && file->laid_out)
+        give_room_back(file);
     else if (file->keep && file->fd >= 0 && file->trouble.status == HAUL_OK &&
              (journal->dirty || !journal->holds) && file_journal_wants(file))
         file_journal_commit(file, last_committed);

@@ -123,6 +123,7 @@ void file_lay_out(struct sink_file *file)
         return;
     }
     file->wants_direct = wants_direct(file);
+    file->laid_out = allocation_of(file) != HAUL_ALLOCATION_NONE;
     switch (allocation_of(file)) {
     case HAUL_ALLOCATION_AUTO:
     case HAUL_ALLOCATION_NONE:

@@ -91,6 +91,7 @@ struct sink_file {
     bool wants_direct;         /* asked for or chosen, whether it can be or not */
     int direct_fd;             /* the same file, to be written past the page cache; -1: it is not */
     enum ring_write_way way;   /* CACHED, UNCACHED or DIRECT; what does not work falls back */
+    bool laid_out;             /* it has its size already, or more */
     bool reused;               /* the data file had bytes, of a try or a run before */
     bool begun;                /* the data file was made or changed since prepare */
     bool adopted;              /* fd is another program's file, under its own name */

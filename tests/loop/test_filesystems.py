@@ -342,7 +342,6 @@ def stop(held, size, target, way):
         assert haul.finish(10).status == 7
 
 
-@pytest.mark.xfail(strict=True, reason="since there is a journal, the room that was laid out ahead stays")
 @pytest.mark.parametrize("disk", ("ext4", "xfs", "tmpfs"), indirect=True)
 def test_stopped_download_gives_back_room(disk, tmp_path, origin):
     target = disk.path / "stopped"

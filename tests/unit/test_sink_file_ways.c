@@ -356,6 +356,7 @@ static void test_resumed(void **state)
                 assert_int_equal(abandon(&user, true), HAUL_OK);
                 assert_true(user.sink->kept);
                 release(&user);
+                assert_int_equal(size_of(partial_of("a.jpg", URL, 0)), sizes[k].kept);
                 if (i % 2)
                     way.direct = directs[(i + k) % COUNT_OF(directs)];
                 make_way(&user, &way);
