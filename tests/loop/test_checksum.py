@@ -138,6 +138,7 @@ def test_output_in_order(server, contents):
 def test_discarded(server, contents):
     run_good(option((contents / "file").read_bytes()), "--discard", server.url("http", "/file"))
     assert run(option(b"something else"), "--discard", server.url("http", "/file")).status == 32
+    run_good(option((contents / "file").read_bytes()), "--discard", *EIGHT, server.url("http", "/file"))
 
 
 # Interruptions.
@@ -232,6 +233,13 @@ def test_integrity_of_a_file_that_is_there(server, contents, target):
     run_good("-V", option(content), "-d", target, server.url("http", "/file"))
     check_files(target, {"file": content})
     assert sum(request["body_bytes_sent"] for request in server.requests()) == 0
+
+
+def test_integrity_of_an_empty_file(origin, target):
+    (target / "5").write_bytes(b"")
+    run_good("-V", option(b""), "-d", target, origin.url("/bytes/5"))
+    check_files(target, {"5": b""})
+    assert not origin.requests
 
 
 def test_integrity_of_a_file_that_is_wrong(server, contents, target):

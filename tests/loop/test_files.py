@@ -3,6 +3,7 @@
 
 import email.utils
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -498,8 +499,8 @@ def test_broken_body_without_a_validator_begins_anew(origin, target):
 
 def test_old_date_is_a_validator(origin, target):
     now = time.time()
-    modified = email.utils.formatdate(now - 86400, usegmt=True)
-    fields = [("Last-Modified", modified), ("Date", email.utils.formatdate(now, usegmt=True))]
+    modified = email.utils.email.utils.formatdate(now - 86400, usegmt=True)
+    fields = [("Last-Modified", modified), ("Date", email.utils.email.utils.formatdate(now, usegmt=True))]
     halting = Halting(origin, then="close", fields=fields)
     halting.go_on.set()
     run_good("--retry-wait=0.05", "-d", target, halting.url())
@@ -589,6 +590,39 @@ def test_continue_a_file_that_is_longer_than_the_servers(origin, target):
     (target / "5").write_bytes(b"much longer than five")
     run("-c", "--retry-wait=0.02", "-d", target, origin.url("/bytes/5"))
     check_files(target, {"5": b"much longer than five", "5.1": body_bytes(5)})
+
+
+def test_continue_a_file_that_is_a_little_longer(origin, target):
+    """So little that the block before its end, which is compared, is the same as far as the server has it."""
+    longer = body_bytes(SIZE) + b"xxx"
+    (target / str(SIZE)).write_bytes(longer)
+    run_good("-c", "--retry-wait=0.02", "-d", target, origin.url(f"/bytes/{SIZE}?etag=x"))
+    check_files(target, {str(SIZE): longer, f"{SIZE}.1": body_bytes(SIZE)})
+
+
+@pytest.mark.parametrize("said", ('ETag: W/"new"', "ETag: \"new\"", "Last-Modified"))
+def test_part_that_says_that_it_is_of_another_version(origin, target, said):
+    """From a server that does not know If-Range: what it says need not be strong to be believed."""
+    now = time.time()
+    dates = [("Date", email.utils.formatdate(now, usegmt=True))]
+    old = [("Last-Modified", email.utils.formatdate(now - 86400, usegmt=True))] if said == "Last-Modified" else [("ETag", '"old"')]
+    new = [("Last-Modified", email.utils.formatdate(now - 5, usegmt=True))] if said == "Last-Modified" else [said.split(": ")]
+
+    @origin.on("/it")
+    def it(exchange):
+        start = re.fullmatch(r"bytes=(\d+)-", exchange.request.header("range", ""))
+        if len(origin.requests) == 1:
+            exchange.head(200, [*dates, *old, ("Content-Length", SIZE)])
+            exchange.body(SIZE // 2)
+            exchange.close()
+        if not start:
+            return Response(200, [*dates, *new], body_bytes(SIZE, 1))
+        start = int(start.group(1))
+        return Response(206, [*dates, *new, ("Content-Range", f"bytes {start}-{SIZE - 1}/{SIZE}")],
+                        body_bytes(SIZE, 1)[start:])
+
+    run_good("--retry-wait=0.02", "-d", target, origin.url("/it"))
+    check_files(target, {"it": body_bytes(SIZE, 1)})
 
 
 def test_continued_file_that_breaks_off_keeps_its_name(origin, target):

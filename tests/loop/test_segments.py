@@ -385,6 +385,70 @@ def test_range_is_honoured_once_in_a_while(origin, target):
     paced.get(target)
 
 
+def test_server_of_several_machines(origin, target):
+    """Every second connection sees another ETag: one of them brings the file."""
+
+    def answer(exchange, start, end):
+        paced.etag = ('"x"', '"y"')[exchange.request.connection % 2]
+        paced.send(exchange, *paced.range(exchange))
+        return True
+
+    paced = Paced(origin, answer, rate=8 * MIB)
+    paced.get(target)
+    assert len(origin.requests) <= 4, "it began anew"
+
+
+def test_complete_file_does_not_wait_for_its_parts(origin, target):
+    """One part trickles; the others are not to be had, so the first connection fetches all."""
+
+    def answer(exchange, start, end):
+        if start is None:
+            return False
+        if len(ranged(origin.requests)) == 1:
+            trickling.send(exchange, start, end)
+        exchange.sleep(0.2)
+        paced.send(exchange, None, None)
+        return True
+
+    trickling = Paced(origin, rate=64 * KIB)
+    paced = Paced(origin, answer, rate=8 * MIB)
+    assert paced.get(target).seconds < 8 * PATIENCE
+
+
+@pytest.mark.parametrize("good_for", (1, 2))
+def test_redirect_that_is_good_for_a_short_time(origin, second_origin, target, good_for):
+    """For so many requests, as signed URLs of a CDN may be: parts are asked for there too, and then the source again."""
+    def answer(exchange, start, end):
+        if sum(request.target == exchange.request.target for request in second_origin.requests) > good_for:
+            exchange.respond(Response(403))
+            return True
+        return False
+
+    @origin.on("/led")
+    def led(exchange):
+        return Response(302, [("Location", f"{paced.url}?token={len(origin.requests)}")])
+
+    paced = Paced(second_origin, answer)
+    run_good("-s", "4", "-k", "1M", *QUICKLY, "-d", target, origin.url("/led"))
+    check_files(target, {"led": paced.content})
+    assert 2 <= len(origin.requests) <= 8
+
+
+def test_further_connections_do_not_stand_for_downloads(origin, second_origin, target):
+    """-j 1: while one waits for another try, the next may begin; then the first waits until that has ended."""
+
+    def answer(exchange, start, end):
+        if len(origin.requests) > 1:
+            return False
+        paced.send(exchange, start, end, until=MIB)
+        return exchange.close()
+
+    paced, other = Paced(origin, answer), Paced(second_origin, rate=8 * MIB)
+    run_good("-j", "1", "-x", "1", "-s", "2", "-k", "1M", *QUICKLY, "-d", target, paced.url, other.url)
+    check_files(target, {"paced": paced.content, "paced.1": other.content})
+    assert origin.requests[1].time - second_origin.requests[0].time > 1
+
+
 @pytest.mark.parametrize("etag", (None, 'W/"x"'))
 def test_no_segments_without_a_strong_validator(origin, target, etag):
     paced = Paced(origin, etag=etag, rate=16 * MIB)
