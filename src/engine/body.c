@@ -523,8 +523,8 @@ void body_stop(struct leg *leg, const struct haul_error *error, bool anew)
         return;
     body->stopping = true;
     body->error = *error;
-    /* What waits for bytes that may never come holds chunks, and what was about to be stored may not
-     * be. */
+    /* What waits for bytes that may never come holds chunks, and what was about to be stored may
+     * not be. */
     if (body->verify)
         begin_hushing(body);
     while ((node = list_pop_front(&body->held)))
