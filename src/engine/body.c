@@ -452,10 +452,17 @@ bool body_may_resume(const struct haul_download *transfer, unsigned source)
            (body->validator.len > 0 && source == body->validator_source);
 }
 
-bool body_needs_checksum(const struct haul_download *transfer)
+/* Another run asks the first URL first: a mirror's validator would prove nothing to it. What is of
+ * several servers, or of no version, only the checksum holds together. */
+struct sink_version body_version(const struct haul_download *transfer)
 {
-    return transfer->body.decided &&
-           (transfer->body.validator.len == 0 || transfer->sources.count > 1);
+    const struct body *body = &transfer->body;
+    struct sink_version version = {.total = body->total};
+
+    if (body->validator_source == 0)
+        version.validator = text_span(&body->validator);
+    version.decided = body->decided && (version.validator.len == 0 || transfer->sources.count > 1);
+    return version;
 }
 
 /* Tells the engine's thread how many legs there is work for. */

@@ -23,6 +23,7 @@
 
 struct haul_download;
 struct leg;
+struct sink_version;
 
 struct body {
     bool prepared;    /* the sink has said what it has from before... */
@@ -84,8 +85,8 @@ void body_hush(struct haul_download *transfer, void (*then)(void *context), void
 void body_take_up(struct haul_download *transfer);
 /* Whether what is stored may be gone on from with bytes of this source. */
 bool body_may_resume(const struct haul_download *transfer, unsigned source);
-/* Whether only the checksum can tell if what will be stored belongs together. */
-bool body_needs_checksum(const struct haul_download *transfer);
+/* What is to be noted of what will be stored, for another run. */
+struct sink_version body_version(const struct haul_download *transfer);
 /* What the content must hash to is what the user says, and the response that is at hand. anew: the
  * sink begins from nothing. False: out of memory. */
 bool body_want_digests(struct haul_download *transfer, bool anew);

@@ -116,6 +116,8 @@ static bool take_digest(struct leg *leg, const struct response *response, bool w
         body->is_announced = false;
     if (check == HAUL_CHECK_DIGEST_NO || body->decided || transfer->kind == HAUL_SINK_NONE)
         return true;
+    if (!whole && !body->verify && !transfer->sink->operations->read)
+        return true; /* too late: what has come before can't be hashed any more */
     if (!response_digest(response, &digest)) {
         if (body->is_announced || check != HAUL_CHECK_DIGEST_REQUIRE)
             return true;

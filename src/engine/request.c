@@ -397,10 +397,7 @@ static void hushed(void *context)
 {
     struct request *request = context;
     struct haul_download *transfer = transfer_of(request);
-    struct body *body = &transfer->body;
-    struct sink_version version = {.validator = text_span(&body->validator),
-                                   .total = body->total,
-                                   .decided = body_needs_checksum(transfer)};
+    struct sink_version version = body_version(transfer);
 
     struct haul_error error;
 
