@@ -60,10 +60,10 @@ def settled(server, at_least):
         found = more
 
 
-def open_at_once(report):
-    """How many connections a relay had at the same time, at most."""
+def open_at_once(report, moment=0):
+    """How many connections a relay had at the same time, at most; those in their last moment don't count."""
     changes = [(c["begin"], 1) for c in report["connections"]]
-    changes += [(c["end"] or report["now"], -1) for c in report["connections"]]
+    changes += [(max(c["begin"], (c["end"] or report["now"]) - moment), -1) for c in report["connections"]]
     count = most = 0
     for _, change in sorted(changes):
         count += change
@@ -112,8 +112,9 @@ def test_x_is_for_all_files_of_a_host(slow, files, target):
              *(slow.url(f"/{name}") for name in ("file", "other", "three")))
     for name in ("file", "other", "three"):
         assert compare_files(files / name, target / name) is None
-    # Where several threads share a host, one may have a connection before another has closed its own.
-    assert 5 <= open_at_once(slow.report()) <= 5 + bool(THREADS)
+    # A connection that is cut short may be seen to end a moment after the next one has begun; and where several threads
+    # share a host, one may have a connection before another has closed its own.
+    assert 5 <= open_at_once(slow.report(), moment=0.05) <= 5 + bool(THREADS)
 
 
 @pytest.mark.parametrize("name, most", (("three", 3), ("one", 1), ("less", 1), ("empty", 1)))
