@@ -245,9 +245,9 @@ static void rested(void *context, const struct haul_error *error)
     send_back(leg);
 }
 
-/* Nobody knows when the next try will be. A file that stays open until then spares the syncing; but
- * where descriptors are short, those with a grant would wait for those who wait for one. And a full
- * disk is better waited for with all that is there written down. */
+/* Nobody knows when the next grant will be. A file that stays open until then spares the syncing;
+ * but where descriptors are short, those with a grant would wait for those who wait for one. And a
+ * full disk is better waited for with all that is there written down. */
 static bool must_rest(const struct leg *leg)
 {
     const struct sink *sink = leg->transfer->sink;
@@ -257,8 +257,7 @@ static bool must_rest(const struct leg *leg)
         return false;
     if (body->stopping && body->error.status == HAUL_DISK_FULL)
         return true;
-    return (leg->outcome == LEG_FAILED || leg->outcome == LEG_REDIRECTED || body->stopping) &&
-           sink->operations->scarce && sink->operations->scarce(leg->transfer->sink);
+    return sink->operations->scarce && sink->operations->scarce(leg->transfer->sink);
 }
 
 static void rest_now(void *context)

@@ -333,5 +333,5 @@ void file_place_give(struct directories *directories, struct file_place *place)
 
 bool file_places_scarce(const struct directories *directories)
 {
-    return directories->files * 2 > directories->files_max;
+    return directories->files * 4 > directories->files_max;
 }

@@ -92,7 +92,8 @@ bool file_place_more(struct directories *directories, struct file_place *place, 
 void file_place_less(struct directories *directories, struct file_place *place);
 /* Gives it back, or waits no longer; allowed in any state. */
 void file_place_give(struct directories *directories, struct file_place *place);
-/* Whether more than half of all places are held. */
+/* Whether more than a quarter of all places are held: those who have them may come to take as many
+ * again, for journals. */
 bool file_places_scarce(const struct directories *directories);
 
 #endif
