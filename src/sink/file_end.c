@@ -439,6 +439,54 @@ static void last_committed(struct sink_file *file)
 
 static void abandon(struct sink_file *file);
 
+/* What a run has left that was killed in the file's first second is of no use to anybody. It is
+ * removed if nobody has it, and no journal has come to tell of it. */
+static void leftover_removed(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    (void)res;
+    let_go(file);
+}
+
+static void leftover_unknown(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res == 0)
+        ring_unlink(file->sink.ring, file_step(file, leftover_removed), file->directory->fd,
+                    file->data_names[0]);
+    else
+        let_go(file);
+}
+
+static void leftover_claimed(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res < 0) {
+        let_go(file);
+        return;
+    }
+    file->fd = res;
+    ring_exists(file->sink.ring, file_step(file, leftover_unknown), file->directory->fd,
+                file->journal_name);
+}
+
+static void leftover_looked_for(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    if (res == 1 && (file->place.held || file_place_take(file->directories, &file->place))) {
+        ring_claim(file->sink.ring, file_step(file, leftover_claimed), file->directory->fd,
+                   file->data_names[0], RING_CLAIM_KEEP);
+        return;
+    }
+    if (!file->place.held)
+        file_place_give(file->directories, &file->place); /* it is not worth waiting */
+    let_go(file);
+}
+
 /* What is there stays as it is; after a rest, so does what is known of it. */
 static void leave(struct sink_file *file)
 {
@@ -446,7 +494,11 @@ static void leave(struct sink_file *file)
 
     if (file->adopted || content->copies[0].there || content->copies[1].there)
         file->sink.kept = true;
-    let_go(file);
+    if (!file->sink.kept && file->partial_claimed && file->journal.fd < 0)
+        ring_exists(file->sink.ring, file_step(file, leftover_looked_for), file->directory->fd,
+                    file->data_names[0]);
+    else
+        let_go(file);
 }
 
 static void room_given_back(struct op *op, int res)

@@ -592,6 +592,33 @@ static void test_begun_meanwhile(void **state)
     }
 }
 
+/* What a run has left that was killed early goes also when the download fails before it is opened;
+ * but not what somebody has, or what a journal has come to tell of. */
+static void test_leftover_of_a_failure(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        struct user user;
+        int fd;
+
+        begin();
+        put_file(partial_of("a.jpg", URL, 0), "garbage");
+        fd = openat(f.fd, partial_of("a.jpg", URL, 0), O_RDONLY | O_CLOEXEC);
+        make(&user, "a.jpg", URL);
+        assert_int_equal(prepare(&user), HAUL_OK);
+        if (how == 1)
+            assert_int_equal(flock(fd, LOCK_EX), 0);
+        if (how == 2)
+            put_file(journal_of("a.jpg", URL), "of somebody who has been killed");
+        assert_int_equal(abandon(&user, true), HAUL_OK);
+        assert_false(user.sink->kept);
+        release(&user);
+        close(fd);
+        assert_int_equal(is_there(partial_of("a.jpg", URL, 0)), how > 0);
+        end();
+    }
+}
+
 /* Somebody removes the partial file while it is being worked with. */
 static void test_partial_removed(void **state)
 {
@@ -630,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_partial_in_the_way),
         cmocka_unit_test(test_in_use),
         cmocka_unit_test(test_begun_meanwhile),
+        cmocka_unit_test(test_leftover_of_a_failure),
         cmocka_unit_test(test_partial_removed),
     };
 
