@@ -152,9 +152,6 @@ unsigned check_excused(const struct want *want)
         if (i != PARTIAL_BESIDE && (troubles & looking)) /* nobody knows what else there is */
             excused = (1U << PARTIAL_COUNT) - 1;
     }
-    /* Its removal is not synced before that of the journal, which tells that it is there. */
-    if (want->scenario->power_lost)
-        excused |= 1U << PARTIAL_BESIDE;
     return excused;
 }
 
@@ -259,20 +256,13 @@ static void check_not_lost(struct scenario *scenario, enum crash crash)
     }
 }
 
-/* Of a download that is done nothing is left, but for what could not be removed; or whose removal a
- * loss of power has undone: that says nothing any more. */
-static void check_left(struct want *want, enum crash crash)
+/* Of a download that is done nothing is left, but for what could not be removed; and a loss of
+ * power brings nothing back. */
+static void check_left(struct want *want)
 {
     struct world *world = want->scenario->world;
     unsigned there = check_partials(want);
-    struct recorded recorded;
 
-    if (crash == CRASH_POWER && (there & ~want->left)) {
-        check_record(want, &recorded);
-        if (recorded.says && !want->left)
-            world_fail(world, "%s is done, and its journal is back", want->url);
-        want->left |= there;
-    }
     if (there & ~want->left)
         world_fail(world, "%s is done, and something is left of it (%u)", want->url, there);
 }
@@ -295,6 +285,6 @@ void check_disk(struct scenario *scenario, enum crash crash)
         want->kept_bytes = recorded.fits ? recorded.bytes : 0;
         want->kept_extents = recorded.extents;
         if (want->finished)
-            check_left(want, crash);
+            check_left(want);
     }
 }
