@@ -499,8 +499,8 @@ def test_broken_body_without_a_validator_begins_anew(origin, target):
 
 def test_old_date_is_a_validator(origin, target):
     now = time.time()
-    modified = email.utils.email.utils.formatdate(now - 86400, usegmt=True)
-    fields = [("Last-Modified", modified), ("Date", email.utils.email.utils.formatdate(now, usegmt=True))]
+    modified = email.utils.formatdate(now - 86400, usegmt=True)
+    fields = [("Last-Modified", modified), ("Date", email.utils.formatdate(now, usegmt=True))]
     halting = Halting(origin, then="close", fields=fields)
     halting.go_on.set()
     run_good("--retry-wait=0.05", "-d", target, halting.url())
