@@ -206,16 +206,8 @@ static bool may_disagree(const struct want *want)
 /* What is done leaves nothing; what can't be done may. */
 static void check_rest(struct want *want)
 {
-    unsigned excused = check_excused(want);
-    struct recorded recorded;
-
-    /* What has lost both its new name and its record when the power went, is data that nobody knows
-     * of until the download gets as far as opening its file; this one never may. */
-    check_record(want, &recorded);
-    if (want->scenario->power_lost && recorded.bytes == 0)
-        excused |= 1U << PARTIAL_DATA;
     if (!want->finished && !may_exist(want) && !may_disagree(want) &&
-        (check_partials(want) & ~excused))
+        (check_partials(want) & ~check_excused(want)))
         world_fail(want->scenario->world, "all is done, and something is left of %s", want->url);
 }
 
