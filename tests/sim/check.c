@@ -99,13 +99,15 @@ void check_told(struct want *want, const struct haul_result *result)
 
 /* --- what was fetched ------------------------------------------------------------------------ */
 
-/* From the server that is asked first, which is not passed over for want of a digest; and not from
- * several, of which some may send what nobody has asked them for. */
+/* From the server that is asked first, which is not passed over for want of a digest, nor left for
+ * being slow; and not from several, of which some may send what nobody has asked them for. */
 static bool can_resume(const struct want *want)
 {
     const struct haul_options *options = &want->scenario->options;
+    bool one_source =
+        want->mirror_count == 0 || (options->split == 1 && options->lowest_speed == 0);
 
-    return want->kept_bytes > 0 && (want->mirror_count == 0 || options->split == 1) &&
+    return want->kept_bytes > 0 && one_source &&
            (options->check_digest != HAUL_CHECK_DIGEST_REQUIRE || want->copies[0]->digests ||
             want->checksum[0]);
 }
