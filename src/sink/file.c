@@ -59,7 +59,7 @@
 #include "base/alloc.h"
 #include "sink/internal.h"
 
-enum { LOCK_TRIES = 30, LOCK_MS = 100 };
+enum { LOCK_TRIES = 10, LOCK_MS = 100 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
