@@ -252,11 +252,11 @@ def test_two_processes_that_begin_at_once(server, files, target):
 
 
 def test_process_that_takes_over_from_a_killed_one(server, files, target):
-    """A lock ends with its holder, whatever that was doing."""
-    with Relay(server.ports["http"], rates=[4 * MIB]) as relay:
+    """A lock ends with its holder, whatever that was doing. It is waited for a second, in vain as long as he lives."""
+    with Relay(server.ports["http"], rates=[MIB]) as relay:
         with Haul(*FOUR, "-d", target, relay.url("/large")) as first:
             first.wait_until(lambda: relay.report()["down"] > 4 * MIB, "the first is in the middle")
-            killer = threading.Timer(1, first.signal, (signal.SIGKILL,))
+            killer = threading.Timer(3, first.signal, (signal.SIGKILL,))
             killer.start()
             assert run(*FOUR, "-d", target, relay.url("/large")).status == 11
             first.finish(killed_by=(signal.SIGKILL,))
