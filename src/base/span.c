@@ -150,3 +150,14 @@ uint64_t span_hash(struct span s, uint64_t seed)
         sip_round(&sip);
     return sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3;
 }
+
+int span_hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}

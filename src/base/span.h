@@ -43,4 +43,7 @@ bool span_to_u64(struct span s, uint64_t *value);
 /* SipHash-1-3 under a key made of the seed; the same on every machine of one byte order. */
 uint64_t span_hash(struct span s, uint64_t seed);
 
+/* The value of a hexadecimal digit; -1: it is none. */
+int span_hex_value(char c);
+
 #endif

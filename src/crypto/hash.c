@@ -201,21 +201,10 @@ void digest_hex(const struct digest *digest, char hex[HASH_HEX_MAX])
     hex[2 * len] = '\0';
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool parse_hex(struct span hex, uint8_t *bytes)
 {
     for (size_t i = 0; i < hex.len; i++) {
-        int value = hex_value(hex.data[i]);
+        int value = span_hex_value(hex.data[i]);
 
         if (value < 0)
             return false;

@@ -7,23 +7,11 @@
 
 #include "base/span.h"
 
-/* The value of a hexadecimal digit; -1: it is none. */
-static inline int escape_hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Whether s begins with an escape. */
 static inline bool escape_begins(struct span s)
 {
-    return s.len >= 3 && s.data[0] == '%' && escape_hex_value(s.data[1]) >= 0 &&
-           escape_hex_value(s.data[2]) >= 0;
+    return s.len >= 3 && s.data[0] == '%' && span_hex_value(s.data[1]) >= 0 &&
+           span_hex_value(s.data[2]) >= 0;
 }
 
 /* Takes one byte off *s, which may not be empty, or an escape that stands for one. */
@@ -33,7 +21,7 @@ static inline unsigned char escape_take_byte(struct span *s)
     unsigned char byte = (unsigned char)s->data[0];
 
     if (escape)
-        byte = (unsigned char)(escape_hex_value(s->data[1]) * 16 + escape_hex_value(s->data[2]));
+        byte = (unsigned char)(span_hex_value(s->data[1]) * 16 + span_hex_value(s->data[2]));
     *s = span_sub(*s, escape ? 3 : 1, s->len);
     return byte;
 }

@@ -244,7 +244,7 @@ static bool ipv4_number(struct span s, uint64_t *value)
     }
     *value = 0;
     for (size_t i = 0; i < s.len; i++) {
-        int digit = escape_hex_value(s.data[i]);
+        int digit = span_hex_value(s.data[i]);
 
         if (digit < 0 || digit >= (int)base)
             return false;
