@@ -188,14 +188,16 @@ class Held:
 
     def answer(self, exchange):
         size = exchange.number(0)
-        start = int(exchange.request.header("range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        end = self.stops.pop(0) if self.stops else size
-        fields = [("ETag", '"x"'), ("Content-Length", size - start)]
-        if start:
-            fields.append(("Content-Range", f"bytes {start}-{size - 1}/{size}"))
-        exchange.head(206 if start else 200, fields)
+        ranged = exchange.request.header("range")
+        start, asked = (ranged or "bytes=0-").removeprefix("bytes=").split("-")
+        start, asked = int(start), int(asked) + 1 if asked else size
+        end = self.stops.pop(0) if self.stops else asked
+        fields = [("ETag", '"x"'), ("Content-Length", asked - start)]
+        if ranged:
+            fields.append(("Content-Range", f"bytes {start}-{asked - 1}/{size}"))
+        exchange.head(206 if ranged else 200, fields)
         exchange.body(end, start)
-        if end < size:
+        if end < asked:
             self.sockets.append(exchange.sock)
             exchange.sleep(3600)
 
@@ -441,9 +443,10 @@ def test_stopped_download_that_does_not_fit_is_kept(disk, target, origin, nearly
     ballast.unlink()
     run_good(*WAYS[way], "-d", target, held.url(LARGE))
     check_files(target, {str(LARGE): body_bytes(LARGE)})
-    whole, second, third = ranges(origin.requests)
+    # A write that found no room may leave a hole before one that did: its range has an end, and more may follow.
+    whole, second, third, *_ = ranges(origin.requests)
     assert (whole, second) == (None, f"bytes={resumed_from(100_077)}-")
-    kept = int(third.removeprefix("bytes=").removesuffix("-")) + BLOCK_BYTES
+    kept = int(third.removeprefix("bytes=").split("-")[0]) + BLOCK_BYTES
     assert kept % BLOCK_BYTES == 0 and MIB <= kept <= 8 * MIB
 
 
