@@ -131,6 +131,8 @@ enum haul_check_digest {
     HAUL_CHECK_DIGEST_NO
 };
 
+enum haul_tls_version { HAUL_TLS_1_2, HAUL_TLS_1_3 };
+
 /* Options of an engine. haul_options_init() sets the defaults, given in brackets. */
 struct haul_options {
     size_t size;            /* of this struct, as the program was compiled */
@@ -149,7 +151,8 @@ struct haul_options {
     const char *const *headers;      /* "Name: value", sent with every request, except after a
                                         redirect to another origin [none] */
     size_t header_count;             /* of them [0] */
-    const char *ca_certificate;      /* PEM file to trust instead of the system's [NULL] */
+    const char *ca_certificate;      /* PEM file, or directory of such, to trust instead of the
+                                        system's [NULL] */
     bool check_certificate;          /* [true] */
     bool auto_file_renaming;         /* a name that is taken: use name.1, name.2 ... [true] */
     bool proceed;                    /* continue partial files of other programs [false] */
@@ -169,8 +172,48 @@ struct haul_options {
     enum haul_check_digest check_digest; /* [HAUL_CHECK_DIGEST_AUTO] */
     bool check_integrity;                /* a file that is there already and matches its checksum is
                                             the download [false] */
-    uint32_t features_off;               /* enum haul_feature bits, for tests [0] */
-    enum haul_log_level log_level;       /* [HAUL_LOG_NONE] */
+    /* Redirects. */
+    unsigned redirects_max; /* in a row [20] */
+    bool allow_downgrade;   /* also from https to http [false] */
+    /* Cookies: kept for all downloads of the engine, and in Netscape's file format besides. */
+    const char *load_cookies; /* file to begin with [NULL] */
+    const char *save_cookies; /* file that is written when the engine is destroyed [NULL] */
+    /* Logins, besides those in URLs and requests. */
+    const char
+        *netrc_path;     /* file with the logins of hosts; one that is not there has none [NULL] */
+    bool auth_challenge; /* no login is sent before the server has asked for one [false] */
+    /* Proxies: "http://", "socks4://", "socks4a://", "socks5://" or "socks5h://", then
+     * "[user:password@]host[:port]". */
+    const char *http_proxy;  /* for http:// [NULL: all_proxy] */
+    const char *https_proxy; /* for https:// [NULL: all_proxy] */
+    const char *all_proxy;   /* for both [NULL: none] */
+    const char *no_proxy;    /* hosts to go to without one, with commas between: names with all
+                                below them, addresses, networks (10.0.0.0/8), "*" [NULL] */
+    bool accept_codings; /* ask for gzip, deflate, br and zstd, and store what was in it [false] */
+    /* Names and times. */
+    bool content_disposition; /* the server may say what the file is called [true] */
+    bool allow_overwrite;     /* a finished file takes the place of one of the same name [false] */
+    bool no_clobber;          /* a file of that name is the download, whatever is in it [false] */
+    bool conditional_get;     /* a file of that name is replaced only if the server has another
+                                 version (RFC 9110 13.1) [false] */
+    bool remote_time;         /* a file's time is that of its last change on the server [false] */
+    bool force_directories;   /* files go to HOST/PATH below the directory [false] */
+    /* Names to addresses. */
+    const char *dns_servers;    /* "ADDRESS[:PORT],..." instead of the system's [NULL] */
+    const char *const *resolve; /* "HOST:PORT:ADDRESS[,ADDRESS]": what need not be asked [none] */
+    size_t resolve_count;
+    const char *interface; /* of the network, or an address of this machine, to go out by [NULL] */
+    bool disable_ipv6;     /* [false] */
+    /* TLS. */
+    enum haul_tls_version min_tls_version; /* [HAUL_TLS_1_2] */
+    const char *certificate;               /* PEM file, to show to servers that ask [NULL] */
+    const char *private_key;               /* PEM file with its key [NULL: in the same file] */
+    const char *pinned_public_key; /* "sha256//BASE64[;sha256//BASE64]...": one of these is the
+                                      server's, or it is not talked to [NULL] */
+    bool certificate_status;       /* a server must send an OCSP response with its certificate
+                                      [false] */
+    uint32_t features_off;         /* enum haul_feature bits, for tests [0] */
+    enum haul_log_level log_level; /* [HAUL_LOG_NONE] */
     /* line: valid during the call, control characters escaped, no line end [NULL] */
     void (*log)(void *context, enum haul_log_level level, const char *line);
     void *log_context;
@@ -195,7 +238,10 @@ enum haul_sink {
 struct haul_request {
     size_t size;
     const char *url;
-    const char *out;        /* file name, may hold directories; NULL: taken from the URL */
+    /* File name, may hold directories; NULL: as the server or the URL says. {host}, {path}, {name},
+     * {ext}, {n} (number of the download in its engine) and {sha256} stand for these, {{ for a
+     * brace; the last component alone may hold {name}, {ext} and {sha256}. */
+    const char *out;
     const char *directory;  /* NULL: the engine's */
     const char *user_agent; /* NULL: the engine's */
     /* More URLs of the same file. They are used together where a checksum decides in the end, else
@@ -206,6 +252,16 @@ struct haul_request {
     const char *const
         *headers; /* sent besides the engine's; not after a redirect to another origin */
     size_t header_count;
+    const char *method; /* NULL: GET, or POST if there is data */
+    const void *data;   /* body of the request; copied; NULL: none */
+    size_t data_bytes;
+    const char *content_type; /* of data; NULL: application/x-www-form-urlencoded */
+    const char *referer;      /* NULL: none */
+    const char *username;     /* login, for the URL's origin and its mirrors' only; NULL: none */
+    const char *password;
+    const char *bearer; /* token (RFC 6750), for the same; NULL: none */
+    const char *range;  /* "0-499", "500-" or "-500": this part only is the download; NULL: all */
+    const char *proxy;  /* NULL: the engine's; "": none */
     enum haul_sink sink;
     int fd;             /* HAUL_SINK_FD */
     uint64_t bytes_max; /* HAUL_SINK_MEMORY: a longer body fails; 0: 64 MiB */

@@ -34,6 +34,7 @@
 #include "base/check.h"
 #include "base/wheel.h"
 #include "cli/job.h"
+#include "cli/upload.h"
 
 enum {
     LINE_BYTES_MAX = 64 * 1024, /* without the line end */
@@ -72,6 +73,8 @@ struct input {
     struct text url;
     uint64_t url_line;
     struct download_options download;
+    struct upload upload_of_all; /* what the command line wants to be sent with each request */
+    struct upload upload_of_one; /* what a line of the list has instead */
 };
 
 const char *input_name(const struct input *input)
@@ -140,6 +143,10 @@ struct input *input_create(const struct input_options *options, struct haul_erro
     input->wait_fd = -1;
     input->silence_fd = -1;
     input->line = 1;
+    if (!upload_make(&input->upload_of_all, &options->options->download, error)) {
+        input_destroy(input);
+        return NULL;
+    }
     if (options->options->input_file && !open_list(input, error)) {
         input_destroy(input);
         return NULL;
@@ -162,6 +169,8 @@ void input_destroy(struct input *input)
     close_if_open(input->silence_fd);
     free(input->buffer);
     text_free(&input->url);
+    upload_free(&input->upload_of_all);
+    upload_free(&input->upload_of_one);
     download_options_free(&input->download);
     free(input);
 }
@@ -393,24 +402,54 @@ static bool take_line(struct input *input, struct span line, enum line_kind kind
     return true;
 }
 
+static const char *first_of(const char *own, const char *of_all)
+{
+    return own ? own : of_all;
+}
+
+/* What a line does not say for itself, the command line says for all. */
+static void fill_request(struct haul_request *request, const struct download_options *own,
+                         const struct download_options *all, const struct upload *upload)
+{
+    bool has_login = own->user || own->bearer;
+
+    request->method = first_of(own->method, all->method);
+    request->referer = first_of(own->referer, all->referer);
+    request->range = first_of(own->range, all->range);
+    request->username = has_login ? own->user : all->user;
+    request->password = has_login ? own->password : all->password;
+    request->bearer = has_login ? own->bearer : all->bearer;
+    if (!upload->there)
+        return;
+    request->data = text_span(&upload->data).data;
+    request->data_bytes = upload->data.len;
+    if (upload->content_type.len > 0)
+        request->content_type = upload->content_type.data;
+}
+
 /* The download is as complete as can be told. False: it failed, and has been reported. */
 static bool hand_out(struct input *input, struct haul_request *request, uint64_t line,
                      const char *url, const struct download_options *download)
 {
     const struct options *options = input->options.options;
+    bool of_line = download != &options->download;
+    bool sends = of_line && upload_wanted(download);
     struct job *job = alloc_zeroed(sizeof(*job));
     struct haul_error error = {0};
 
-    if (!job) {
+    upload_free(&input->upload_of_one);
+    if (!job)
         error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    if (!job || (sends && !upload_make(&input->upload_of_one, download, &error))) {
         report_at(input, line, &error);
+        free(job);
         return false;
     }
     job->owner = input->options.owner;
     job->line = line;
     *request = (struct haul_request){.size = sizeof(*request),
                                      .url = url,
-                                     .out = download->out,
+                                     .out = first_of(download->out, options->download.out),
                                      .checksum = download->checksum,
                                      .mirrors = (const char *const *)download->mirrors.items,
                                      .mirror_count = download->mirrors.count,
@@ -418,6 +457,8 @@ static bool hand_out(struct input *input, struct haul_request *request, uint64_t
                                      .fd = -1,
                                      .done = input->options.done,
                                      .user = job};
+    fill_request(request, download, &options->download,
+                 sends ? &input->upload_of_one : &input->upload_of_all);
     if (options->dry_run) {
         request->sink = HAUL_SINK_NONE;
     } else if (download->discard) {
@@ -428,7 +469,7 @@ static bool hand_out(struct input *input, struct haul_request *request, uint64_t
         request->out = NULL;
     }
     /* What stands on the command line holds for all, so the engine has it. */
-    if (download != &options->download) {
+    if (of_line) {
         request->directory = download->dir;
         request->user_agent = download->user_agent;
         request->headers = (const char *const *)download->headers.items;

@@ -63,6 +63,7 @@ struct app {
     uint64_t paused_ns; /* since when all that is left waits for hosts; 0: it does not */
     bool pause_said;
     bool full_disk_said;
+    struct text netrc_path;
 };
 
 static uint64_t clock_ns(void)
@@ -152,6 +153,12 @@ static bool is_stdout(const char *name)
     return name && strcmp(name, "-") == 0;
 }
 
+/* Whether several files may have different names by it. */
+static bool is_template(const char *out)
+{
+    return strchr(out, '{') != NULL;
+}
+
 /* What no single option can tell. */
 static bool check_options(const struct options *options, struct haul_error *error)
 {
@@ -165,7 +172,7 @@ static bool check_options(const struct options *options, struct haul_error *erro
             "--checksum and --mirror are about one file, but there may be several downloads; in "
             "a list (-i), an indented line \"checksum=TYPE=HEX\" below a URL is for its file, and "
             "its mirrors stand behind it, with tabs between";
-    else if (out && several)
+    else if (out && several && !is_template(out))
         why = "-o names one file, but there may be several downloads; in a list (-i), an "
               "indented line \"out=NAME\" below a URL names its file";
     else if (is_stdout(out) && options->download.discard)
@@ -208,6 +215,25 @@ static unsigned threads_wanted(const struct options *options)
     return cpus > THREADS_MAX ? THREADS_MAX : (unsigned)cpus;
 }
 
+/* Where the logins of hosts stand; a file of the user's choice must be there, ~/.netrc need not. */
+static bool find_netrc(struct app *app, struct haul_error *error)
+{
+    const struct options *options = &app->options;
+    const char *home = getenv("HOME");
+
+    if (options->no_netrc)
+        return true;
+    if (options->netrc_path && access(options->netrc_path, R_OK) != 0) {
+        error_set(error, HAUL_BAD_OPTION, errno, "can't read --netrc-path=%s", options->netrc_path);
+        return false;
+    }
+    if (options->netrc_path)
+        text_printf(&app->netrc_path, "%s", options->netrc_path);
+    else if (home && *home != '\0')
+        text_printf(&app->netrc_path, "%s/.netrc", home);
+    return true;
+}
+
 static void engine_options(struct app *app, struct haul_options *engine)
 {
     const struct options *options = &app->options;
@@ -243,6 +269,33 @@ static void engine_options(struct app *app, struct haul_options *engine)
     engine->check_integrity = options->check_integrity;
     engine->direct = (enum haul_direct)options->direct;
     engine->allocation = (enum haul_allocation)options->allocation;
+    engine->accept_codings = options->accept_codings;
+    engine->redirects_max = (unsigned)options->redirects_max;
+    engine->allow_downgrade = options->allow_downgrade;
+    engine->load_cookies = options->load_cookies;
+    engine->save_cookies = options->save_cookies;
+    engine->auth_challenge = options->auth_challenge;
+    engine->netrc_path = app->netrc_path.len > 0 ? app->netrc_path.data : NULL;
+    engine->http_proxy = options->http_proxy;
+    engine->https_proxy = options->https_proxy;
+    engine->all_proxy = options->all_proxy;
+    engine->no_proxy = options->no_proxy;
+    engine->content_disposition = options->content_disposition;
+    engine->allow_overwrite = options->allow_overwrite;
+    engine->no_clobber = options->no_clobber;
+    engine->conditional_get = options->conditional_get;
+    engine->remote_time = options->remote_time;
+    engine->force_directories = options->force_directories;
+    engine->dns_servers = options->dns_servers;
+    engine->resolve = (const char *const *)options->resolve.items;
+    engine->resolve_count = options->resolve.count;
+    engine->interface = options->interface;
+    engine->disable_ipv6 = options->disable_ipv6;
+    engine->min_tls_version = (enum haul_tls_version)options->min_tls_version;
+    engine->certificate = options->certificate;
+    engine->private_key = options->private_key;
+    engine->pinned_public_key = options->pinned_public_key;
+    engine->certificate_status = options->certificate_status;
     engine->features_off = (uint32_t)options->features_off;
     if (options->log) {
         engine->log_level = (enum haul_log_level)options->log_level;
@@ -456,6 +509,8 @@ static bool app_start(struct app *app, struct haul_error *error)
     app->input = input_create(&input, error);
     if (!app->input)
         return false;
+    if (!find_netrc(app, error))
+        return false;
     engine_options(app, &engine);
     app->engine = haul_engine_create(&engine, error);
     if (!app->engine)
@@ -500,6 +555,7 @@ static void app_finish(struct app *app)
         progress_end(&app->progress);
     report_free(&app->report);
     text_free(&app->listing);
+    text_free(&app->netrc_path);
     output_free(&app->listing_output);
     options_free(&app->options);
 }

@@ -37,6 +37,9 @@ enum option_group {
     GROUP_PACE,
     GROUP_TROUBLE,
     GROUP_HTTP,
+    GROUP_LOGIN,
+    GROUP_NETWORK,
+    GROUP_TLS,
     GROUP_DISPLAY,
     GROUP_HIDDEN
 };

@@ -29,6 +29,15 @@ struct download_options {
     char *checksum;
     struct string_list headers;
     struct string_list mirrors;
+    char *method;
+    struct string_list data;
+    char *data_binary;
+    struct string_list form;
+    char *referer;
+    char *range;
+    char *user;
+    char *password;
+    char *bearer;
     bool discard;
 };
 
@@ -60,6 +69,40 @@ struct options {
     uint64_t disk_full_waits; /* bool */
     uint64_t check_digest;    /* enum haul_check_digest */
     bool check_integrity;
+    bool accept_codings;
+    uint64_t redirects_max;
+    bool allow_downgrade;
+    char *load_cookies;
+    char *save_cookies;
+    bool auth_challenge;
+    bool no_netrc;
+    char *netrc_path;
+    char *http_proxy;
+    char *http_proxy_user;
+    char *http_proxy_password;
+    char *https_proxy;
+    char *https_proxy_user;
+    char *https_proxy_password;
+    char *all_proxy;
+    char *all_proxy_user;
+    char *all_proxy_password;
+    char *no_proxy;
+    bool content_disposition;
+    bool allow_overwrite;
+    bool no_clobber;
+    bool conditional_get;
+    bool remote_time;
+    bool force_directories;
+    char *dns_servers;
+    struct string_list resolve;
+    char *interface;
+    bool disable_ipv6;
+    uint64_t min_tls_version; /* enum haul_tls_version */
+    char *certificate;
+    char *private_key;
+    char *pinned_public_key;
+    bool certificate_status;
+    bool parameterized;
     uint64_t direct;     /* enum haul_direct */
     uint64_t allocation; /* enum haul_allocation */
     bool dry_run;

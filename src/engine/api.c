@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The public functions: options in, handles and results out. haul.h documents them. */
+/* The public functions: requests in, handles and results out. haul.h documents them. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +10,7 @@
 #include "engine/placement.h"
 #include "engine/transfer.h"
 #include "engine/worker.h"
-#include "http/request.h"
 #include "sink/names.h"
-
-#define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
 
 enum {
     DESCRIPTORS_APART = 24,   /* ring, name servers, standard streams, list, log, the program's */
@@ -23,99 +20,14 @@ enum {
     UNEVEN_PART = 8,          /* of all sockets, for threads that keep idle ones others could use */
     CONNECTIONS_PER_HOST = 6,
     RAMP_FROM = 2,
-    PAUSE_MS = 1000,
-    BUFFER_MEMORY = 64 * 1024 * 1024,
-    SPLIT_BYTES_MIN = 20 * 1024 * 1024
+    PAUSE_MS = 1000
 };
-
-/* --- options --------------------------------------------------------------------------------- */
-
-void haul_options_init(struct haul_options *options, size_t size)
-{
-    struct haul_options defaults = {
-        .size = size,
-        .downloads_max = 64,
-        .tries_max = 5,
-        .retry_wait_ms = 1000,
-        .timeout_ms = 60 * 1000,
-        .connect_timeout_ms = 15 * 1000,
-        .directory = ".",
-        .user_agent = "haul/" HAUL_VERSION,
-        .check_certificate = true,
-        .auto_file_renaming = true,
-        .buffer_memory = BUFFER_MEMORY,
-        .split = 1,
-        .split_bytes_min = SPLIT_BYTES_MIN,
-        .save_interval_ms = 1000,
-    };
-
-    CHECK(size <= sizeof(defaults));
-    memcpy(options, &defaults, size);
-}
 
 void haul_request_init(struct haul_request *request, size_t size)
 {
     CHECK(size <= sizeof(*request));
     memset(request, 0, size);
     request->size = size;
-}
-
-static bool check_options(const struct haul_options *options, struct haul_error *error)
-{
-    if (options->size != sizeof(*options)) {
-        error_set(error, HAUL_BAD_OPTION, 0, "the options are of another version of the library");
-        return false;
-    }
-    if (options->timeout_ms > MS_MAX || options->connect_timeout_ms > MS_MAX ||
-        options->wait_ms > MS_MAX || options->retry_wait_ms > MS_MAX) {
-        error_set(error, HAUL_BAD_OPTION, 0, "a time is longer than a year");
-        return false;
-    }
-    if (options->downloads_max == 0 || options->timeout_ms == 0 ||
-        options->connect_timeout_ms == 0) {
-        error_set(error, HAUL_BAD_OPTION, 0,
-                  "the numbers of downloads and the timeouts must be "
-                  "greater than 0");
-        return false;
-    }
-    if (options->split == 0 || options->split > SPLIT_MAX) {
-        error_set(error, HAUL_BAD_OPTION, 0, "a file can be had over 1 to %d connections",
-                  SPLIT_MAX);
-        return false;
-    }
-    if (options->threads > THREADS_MAX) {
-        error_set(error, HAUL_BAD_OPTION, 0, "more than %d threads", THREADS_MAX);
-        return false;
-    }
-    for (size_t i = 0; i < options->header_count; i++)
-        if (!request_check_header(options->headers[i], error))
-            return false;
-    return engine_check_user_agent(options->user_agent, error);
-}
-
-static bool copy_options(struct engine_options *copy, const struct haul_options *options)
-{
-    copy->public = *options;
-    copy->public.header_count = 0;
-    if (!engine_copy_string(&copy->directory, options->directory) ||
-        !engine_copy_string(&copy->user_agent, options->user_agent) ||
-        !engine_copy_string(&copy->ca_certificate, options->ca_certificate) ||
-        !engine_copy_strings(&copy->headers, options->headers, options->header_count))
-        return false;
-    copy->public.directory = copy->directory ? copy->directory : ".";
-    copy->public.user_agent = copy->user_agent ? copy->user_agent : "";
-    copy->public.ca_certificate = copy->ca_certificate;
-    copy->public.headers = (const char *const *)copy->headers;
-    copy->public.header_count = options->header_count;
-    return true;
-}
-
-static void free_options(struct engine_options *options)
-{
-    free(options->directory);
-    free(options->user_agent);
-    free(options->ca_certificate);
-    engine_free_strings(options->headers, options->public.header_count);
 }
 
 /* --- engine ---------------------------------------------------------------------------------- */
@@ -249,7 +161,7 @@ static void destroy_parts(struct haul_engine *engine)
     names_destroy(engine->names);
     limiter_destroy(engine->limiter);
     ring_destroy(engine->ring);
-    free_options(&engine->options);
+    engine_options_free(&engine->options);
     free(engine);
 }
 
@@ -259,7 +171,7 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     struct haul_engine *engine;
     bool ready;
 
-    if (!check_options(options, error))
+    if (!engine_options_check(options, error))
         return NULL;
     ring.features_off = options->features_off;
     engine = alloc_zeroed(sizeof(*engine));
@@ -281,7 +193,7 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     }
     inbox_init(&engine->inbox, engine->ring);
     error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-    ready = copy_options(&engine->options, options);
+    ready = engine_options_copy(&engine->options, options);
     if (ready) {
         fit_descriptors(engine); /* the parts are made for as many downloads as there can be */
         ready = create_parts(engine, error);

@@ -17,15 +17,15 @@
 #include "ring/ring.h"
 
 enum {
-    REDIRECTS_MAX = 20,
     RETRY_WAIT_MAX_S = 60,
     RETRY_AFTER_MAX_S = 60 * 60, /* a server that wants more time than this gets no further try */
     WAITING_MIN = 1024,          /* downloads taken in ahead, so that hosts can take turns */
     WAITING_MAX = 8 * 1024, /* the same while grants are left that no host among them can use */
     MEMORY_BYTES_MAX = 64 * 1024 * 1024,
     THREADS_MAX = 256,
-    SPLIT_MAX = 64,    /* connections for one file */
-    HELPER_THREADS = 2 /* of each ring */
+    SPLIT_MAX = 64,     /* connections for one file */
+    HELPER_THREADS = 2, /* of each ring */
+    ENGINE_STRINGS = 15 /* among the options */
 };
 
 struct names;
@@ -35,10 +35,9 @@ struct worker;
 /* The engine's own copies of the options. */
 struct engine_options {
     struct haul_options public; /* its strings are the copies below */
-    char *directory;
-    char *user_agent;
-    char *ca_certificate;
+    char *strings[ENGINE_STRINGS];
     char **headers;
+    char **resolve;
 };
 
 struct haul_engine {
@@ -68,6 +67,11 @@ struct haul_engine {
     struct op source_poll;
     struct haul_stats stats;
 };
+
+bool engine_options_check(const struct haul_options *options, struct haul_error *error);
+/* Into a zeroed one; to be freed in either case. False: out of memory. */
+bool engine_options_copy(struct engine_options *copy, const struct haul_options *options);
+void engine_options_free(struct engine_options *options);
 
 /* Copies; false if there is no memory. text may be NULL, and so will be the copy. */
 bool engine_copy_string(char **copy, const char *text);

@@ -222,13 +222,14 @@ static enum transfer_verdict judge_redirect(struct leg *leg, const struct respon
 {
     struct haul_download *transfer = leg->transfer;
     struct span location = response_field(response, "location");
+    unsigned redirects_max = transfer->worker->options->redirects_max;
     struct haul_error error;
 
     if (!location.data)
         return drop(leg, HAUL_BAD_RESPONSE, "redirected (%d) without saying where to",
                     leg->http_status);
-    if (++leg->redirects > REDIRECTS_MAX)
-        return drop(leg, HAUL_REDIRECTS, "more than %d redirects in a row", REDIRECTS_MAX);
+    if (++leg->redirects > redirects_max)
+        return drop(leg, HAUL_REDIRECTS, "more than %u redirects in a row", redirects_max);
     if (!url_resolve(&leg->next_url, &leg->url, location, &error))
         return drop(leg, HAUL_REDIRECTS, "redirected to a place haul can't go: %s", error.text);
     log_write(&transfer->worker->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->shown_url,

@@ -48,6 +48,8 @@ static void transfer_clear(struct ref *ref)
     free(transfer->directory);
     free(transfer->user_agent);
     engine_free_strings(transfer->headers, transfer->header_count);
+    request_extra_destroy(transfer->extra);
+    free(transfer->key);
     free(transfer->memory);
 }
 
@@ -144,7 +146,7 @@ struct sink *transfer_make_sink(const struct haul_download *transfer)
                                                                          : options->directory,
                                         .out = transfer->out,
                                         .suggested = text_span(&name),
-                                        .url = transfer->shown_url,
+                                        .url = transfer->key ? transfer->key : transfer->shown_url,
                                         .auto_renaming = options->auto_file_renaming,
                                         .proceed = options->proceed,
                                         .check = options->check_integrity && transfer->body.decided,
@@ -197,7 +199,12 @@ static bool copy_request(struct haul_download *transfer, const struct haul_reque
     transfer->done = request->done;
     transfer->user = request->user;
     url_show(span_of(request->url), &shown);
-    copied = !shown.failed && engine_copy_string(&transfer->shown_url, text_span(&shown).data);
+    copied = !shown.failed && engine_copy_string(&transfer->shown_url, text_span(&shown).data) &&
+             request_extra_create(&transfer->extra, request);
+    if (copied && request_extra_is_special(transfer->extra)) {
+        request_extra_key(transfer->extra, &shown);
+        copied = !shown.failed && engine_copy_string(&transfer->key, text_span(&shown).data);
+    }
     text_free(&shown);
     if (!copied || !engine_copy_string(&transfer->asked_url, request->url) ||
         !engine_copy_string(&transfer->out, request->out) ||
@@ -249,7 +256,8 @@ static bool check_request(const struct haul_request *request, struct haul_error 
         return false;
     if (request->checksum && !digest_parse(span_of(request->checksum), &checksum, error))
         return false;
-    if (!engine_check_user_agent(request->user_agent, error))
+    if (!engine_check_user_agent(request->user_agent, error) ||
+        !request_extra_check(request, error))
         return false;
     for (size_t i = 0; i < request->header_count; i++)
         if (!request_check_header(request->headers[i], error))

@@ -15,6 +15,7 @@
 
 #include "engine/body.h"
 #include "engine/engine.h"
+#include "engine/extra.h"
 #include "engine/post.h"
 #include "engine/sources.h"
 #include "engine/worker.h"
@@ -103,6 +104,8 @@ struct haul_download {
     char *user_agent;
     char **headers;
     size_t header_count;
+    struct request_extra *extra; /* NULL: nothing of it */
+    char *key; /* what its partial file is known by, if the request is special; else NULL */
     enum haul_sink kind;
     int fd;
     uint64_t bytes_max;

@@ -27,7 +27,7 @@ static const struct {
 };
 
 /* RFC 9110 5.6.2 */
-static bool is_token(struct span s)
+bool request_check_token(struct span s)
 {
     static const char marks[] = "!#$%&'*+-.^_`|~";
 
@@ -223,7 +223,7 @@ bool request_check_header(const char *line, struct haul_error *error)
         refuse(error, line, "it has no colon; it should look like \"Name: value\"");
         return false;
     }
-    if (!is_token(name)) {
+    if (!request_check_token(name)) {
         refuse(error, line, "what stands before the colon is no header name");
         return false;
     }

@@ -32,7 +32,9 @@ void request_write(const struct request_head *head, struct text *out);
 /* Whether a user's field line can go on the wire: a token, a colon, and no control character
  * (RFC 9110 5.5). False: *error says what is wrong with it. */
 bool request_check_header(const char *line, struct haul_error *error);
-/* The same for a value alone, as User-Agent and If-Range take it. */
+/* RFC 9110 5.6.2: what methods and the names of fields are. */
+bool request_check_token(struct span token);
+/* The same as for a line, for a value alone, as User-Agent and If-Range take it. */
 bool request_check_value(struct span value);
 
 #endif
