@@ -593,13 +593,15 @@ enum { HELP_COLUMNS = 80, HELP_INDENT = 26 };
 /* Words of `words`, wrapped, from the column where the line stands now. */
 static void add_wrapped(struct text *text, size_t column, struct span words)
 {
+    size_t indent = column;
+
     while (words.len > 0) {
         struct span word = span_cut(&words, ' ');
 
         if (column + 1 + word.len > HELP_COLUMNS) {
-            text_printf(text, "\n%*s", HELP_INDENT, "");
-            column = HELP_INDENT;
-        } else if (column > HELP_INDENT) {
+            text_printf(text, "\n%*s", (int)indent, "");
+            column = indent;
+        } else if (column > indent) {
             text_add_char(text, ' ');
             column++;
         }
@@ -638,6 +640,7 @@ static void add_row_help(struct text *text, const struct option_row *row)
 void options_help(struct text *text)
 {
     const char *title = NULL;
+    struct text words = {0};
 
     text_printf(text, "Usage: haul [OPTION]... URL...\n"
                       "       haul [OPTION]... -i FILE\n"
@@ -651,9 +654,14 @@ void options_help(struct text *text)
         }
         add_row_help(text, &option_rows[i]);
     }
-    text_printf(text, "\nIn a list (-i), indented lines below a URL are options of that download");
+    text_printf(&words, "In a list (-i), indented lines below a URL are options of that download:");
     for (size_t i = 0, shown = 0; i < option_row_count; i++)
         if (option_rows[i].scope == SCOPE_DOWNLOAD)
-            text_printf(text, "%s%s=", shown++ == 0 ? ":\n" : ", ", option_rows[i].name);
-    text_printf(text, ".\nExit status: 0 if all went well, else that of aria2c.\n");
+            text_printf(&words, "%s %s=", shown++ == 0 ? "" : ",", option_rows[i].name);
+    text_add_char(&words, '.');
+    text_add_char(text, '\n');
+    add_wrapped(text, 0, text_span(&words));
+    text->failed = text->failed || words.failed;
+    text_free(&words);
+    text_printf(text, "Exit status: 0 if all went well, else that of aria2c.\n");
 }

@@ -119,12 +119,7 @@ static bool add_part(struct text *data, const char *field, struct span boundary,
     return true;
 }
 
-static bool contains(struct span data, struct span word)
-{
-    return data.len > 0 && memmem(data.data, data.len, word.data, word.len);
-}
-
-/* Nothing that is sent may contain the boundary: a random one does not, except by design. */
+/* Nothing that is sent contains 128 random bits. */
 static bool make_form(struct upload *upload, const struct string_list *form,
                       struct haul_error *error)
 {
@@ -132,10 +127,11 @@ static bool make_form(struct upload *upload, const struct string_list *form,
     struct text boundary = {0};
     bool good = getrandom(random, sizeof(random), 0) == (ssize_t)sizeof(random);
 
+    if (!good)
+        error_set(error, HAUL_FAILED, errno, "there are no random bytes for the border of a form");
     text_printf(&boundary, "haul-%016llx%016llx", random[0], random[1]);
     for (size_t i = 0; good && i < form->count; i++)
-        good = !contains(span_of(form->items[i]), text_span(&boundary)) &&
-               add_part(&upload->data, form->items[i], text_span(&boundary), error);
+        good = add_part(&upload->data, form->items[i], text_span(&boundary), error);
     text_printf(&upload->data, "--%s--\r\n", text_span(&boundary).data);
     text_printf(&upload->content_type, "multipart/form-data; boundary=%s",
                 text_span(&boundary).data);
@@ -175,15 +171,11 @@ static bool make(struct upload *upload, const struct download_options *download,
 bool upload_make(struct upload *upload, const struct download_options *download,
                  struct haul_error *error)
 {
-    error->status = HAUL_OK;
     upload->there = upload_wanted(download);
     if (!upload->there)
         return true;
-    if (!make(upload, download, error)) {
-        if (error->status == HAUL_OK)
-            error_set(error, HAUL_FAILED, errno, "no random bytes for a form's boundary");
+    if (!make(upload, download, error))
         return false;
-    }
     if (upload->data.failed || upload->content_type.failed) {
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         return false;

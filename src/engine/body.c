@@ -445,7 +445,7 @@ bool body_may_resume(const struct haul_download *transfer, unsigned source)
 {
     const struct body *body = &transfer->body;
 
-    if (body->fresh || extents_count(&transfer->sink->stored) == 0)
+    if (body->single || body->fresh || extents_count(&transfer->sink->stored) == 0)
         return false;
     return body->decided || transfer->sink->foreign ||
            (body->validator.len > 0 && source == body->validator_source);
@@ -458,6 +458,8 @@ struct sink_version body_version(const struct haul_download *transfer)
     const struct body *body = &transfer->body;
     struct sink_version version = {.total = body->total};
 
+    if (body->single)
+        return version;
     if (body->validator_source == 0)
         version.validator = text_span(&body->validator);
     version.decided = body->decided && (version.validator.len == 0 || transfer->sources.count > 1);
@@ -496,8 +498,8 @@ void body_opened(struct leg *leader)
     body->open = true;
     body->fresh = false;
     body->leader = NULL;
-    body->ranges = !body->ranges_bad && !transfer->sink->sequential && body->total != UINT64_MAX &&
-                   (body->decided || body->validator.len > 0) &&
+    body->ranges = !body->single && !body->ranges_bad && !transfer->sink->sequential &&
+                   body->total != UINT64_MAX && (body->decided || body->validator.len > 0) &&
                    (transfer->sink->operations->read || !verify_wants(body->verify));
     if (leader->range.to > body->total)
         leader->range.to = body->total;

@@ -34,6 +34,7 @@ struct body {
     bool ranges;      /* parts of it can be asked for */
     bool ranges_good; /* one has come */
     bool ranges_bad;  /* that went wrong: not again */
+    bool single;      /* it comes in one piece: no part of it can be asked for again */
     bool decided;     /* a checksum of the whole will tell whether all is well */
     bool checked;     /* a file that was there has been hashed */
     bool ended;       /* of unknown length: its end has come */

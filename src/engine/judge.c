@@ -49,6 +49,12 @@ static enum transfer_verdict begin_anew(struct leg *leg, const char *why)
     return TRANSFER_DROP;
 }
 
+/* NULL: the whole file is wanted. */
+static const char *range_by_hand(const struct leg *leg)
+{
+    return leg->transfer->extra ? leg->transfer->extra->range : NULL;
+}
+
 /* A mirror that does not give what is being put together here. */
 static bool is_mirror(const struct leg *leg)
 {
@@ -118,7 +124,8 @@ static bool take_digest(struct leg *leg, const struct response *response, bool w
         return true;
     if (!whole && !body->verify && !transfer->sink->operations->read)
         return true; /* too late: what has come before can't be hashed any more */
-    if (!response_digest(response, &digest)) {
+    if (range_by_hand(leg) ? !response_part_digest(response, &digest)
+                           : !response_digest(response, &digest)) {
         if (body->is_announced || check != HAUL_CHECK_DIGEST_REQUIRE)
             return true;
         *verdict = drop(leg, HAUL_CHECKSUM, "the server sends no digest to compare the file with");
@@ -144,7 +151,8 @@ static enum transfer_verdict fetch(struct leg *leg, const struct response *respo
     if (!take_digest(leg, response, true, &verdict))
         return verdict;
     text_clear(&body->validator);
-    text_add(&body->validator, strong_validator(response));
+    if (!body->single)
+        text_add(&body->validator, strong_validator(response));
     body->validator_source = leg->source;
     body->total = response_has_length(response) ? response_length(response) : UINT64_MAX;
     if (response_framing(response) == RESPONSE_EMPTY && transfer->kind != HAUL_SINK_NONE)
@@ -160,7 +168,10 @@ static enum transfer_verdict fetch(struct leg *leg, const struct response *respo
 static enum transfer_verdict judge_whole(struct leg *leg, const struct response *response)
 {
     const struct body *body = &leg->transfer->body;
+    const char *range = range_by_hand(leg);
 
+    if (range && !span_equal(span_of(range), SPAN("0-")))
+        return drop(leg, HAUL_CANNOT_RESUME, "the server gives no parts of files");
     if (is_leader(leg))
         return fetch(leg, response);
     if (!same_version(leg, response) ||
@@ -179,6 +190,37 @@ static enum transfer_verdict wrong_part(struct leg *leg)
     return begin_anew(leg, why);
 }
 
+/* Whether a 206 holds what "0-499", "500-" or "-500" asks for; less if the file is shorter. */
+static bool is_part(struct span asked, const struct content_range *range)
+{
+    struct span rest = asked;
+    struct span first = span_cut(&rest, '-');
+    uint64_t from = 0, to = UINT64_MAX;
+
+    if ((first.len > 0 && !span_to_u64(first, &from)) || (rest.len > 0 && !span_to_u64(rest, &to)))
+        return false;
+    if (first.len > 0)
+        return range->first == from && (range->last == to || range->last + 1 == range->total ||
+                                        (rest.len == 0 && range->total == UINT64_MAX));
+    if (range->total == UINT64_MAX)
+        return range->last - range->first + 1 == to;
+    return range->last + 1 == range->total &&
+           range->first == (range->total > to ? range->total - to : 0);
+}
+
+/* The part that the user has asked for is the download. */
+static enum transfer_verdict judge_part(struct leg *leg, const struct response *response)
+{
+    struct content_range range;
+
+    if (!field_content_range(response_field(response, "content-range"), &range) ||
+        !is_part(span_of(range_by_hand(leg)), &range) ||
+        (response_has_length(response) &&
+         response_length(response) != range.last - range.first + 1))
+        return drop(leg, HAUL_BAD_RESPONSE, "the server sent another part than --range asks for");
+    return fetch(leg, response);
+}
+
 /* A 206: only what was asked for, of the version that is there, is ever put beside it. */
 static enum transfer_verdict judge_partial(struct leg *leg, const struct response *response)
 {
@@ -188,6 +230,8 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
     struct content_range range;
     uint64_t total;
 
+    if (range_by_hand(leg))
+        return judge_part(leg, response);
     if (!request->ranged)
         return drop(leg, HAUL_BAD_RESPONSE, "the server sent a part that nobody asked for");
     if (!field_content_range(response_field(response, "content-range"), &range))
@@ -218,6 +262,16 @@ static enum transfer_verdict judge_partial(struct leg *leg, const struct respons
     return TRANSFER_RESUME;
 }
 
+/* RFC 9110 15.4, and what all clients make of a POST that gets a 301 or 302. */
+static void reduce(struct leg *leg)
+{
+    struct span method = request_extra_method(leg->transfer->extra);
+    int status = leg->http_status;
+
+    if (status == 303 || (span_equal(method, SPAN("POST")) && (status == 301 || status == 302)))
+        leg->reduced = true;
+}
+
 static enum transfer_verdict judge_redirect(struct leg *leg, const struct response *response)
 {
     struct haul_download *transfer = leg->transfer;
@@ -232,6 +286,14 @@ static enum transfer_verdict judge_redirect(struct leg *leg, const struct respon
         return drop(leg, HAUL_REDIRECTS, "more than %u redirects in a row", redirects_max);
     if (!url_resolve(&leg->next_url, &leg->url, location, &error))
         return drop(leg, HAUL_REDIRECTS, "redirected to a place haul can't go: %s", error.text);
+    if (leg->url.secure && !leg->next_url.secure && !transfer->worker->options->allow_downgrade) {
+        url_free(&leg->next_url);
+        return drop(
+            leg, HAUL_REDIRECTS,
+            "redirected from https to http, where anybody could read and change what comes; "
+            "--allow-downgrade goes there all the same");
+    }
+    reduce(leg);
     log_write(&transfer->worker->log, HAUL_LOG_INFO, "%s: redirected to %s", transfer->shown_url,
               leg->next_url.text);
     /* A login that was given for this origin holds for all of it. */
@@ -262,6 +324,8 @@ static enum transfer_verdict judge_unsatisfied(struct leg *leg, const struct res
     struct body *body = &transfer->body;
     uint64_t total;
 
+    if (range_by_hand(leg))
+        return drop(leg, HAUL_HTTP_ERROR, "the file has no such part as --range asks for");
     if (!leg->request->ranged)
         return drop(leg, HAUL_HTTP_ERROR, "the server answered 416 to a request without range");
     if (!is_leader(leg))

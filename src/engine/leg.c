@@ -127,6 +127,7 @@ static void use_source(struct leg *leg, unsigned source)
     url_free(&leg->url);
     leg->url = url;
     leg->redirects = 0;
+    leg->reduced = false;
     leg->speed = 0;
 }
 
@@ -201,8 +202,8 @@ static bool is_led(const struct leg *leg)
  * the source will say where to go next. */
 static bool is_stale(const struct leg *leg)
 {
-    return leg->outcome == LEG_FAILED && leg->url_served && is_refusal(leg->error.status) &&
-           is_led(leg);
+    return leg->outcome == LEG_FAILED && leg->url_served && !leg->reduced &&
+           is_refusal(leg->error.status) && is_led(leg);
 }
 
 static void note_source(struct leg *leg)
@@ -231,6 +232,13 @@ static bool may_turn(const struct leg *leg, bool alone)
     return alone || leg->transfer->body.decided;
 }
 
+/* The server may have done already what it is asked to do, and is not to do it twice (RFC 9110
+ * 9.2.2). That it is busy says that it has not. */
+static bool is_done_once(const struct leg *leg)
+{
+    return leg->sent && !leg->reduced && !request_extra_is_idempotent(leg->transfer->extra);
+}
+
 /* alone: the transfer's try, else one of this leg's own. */
 static bool may_retry(const struct leg *leg, const struct haul_error *error, bool alone)
 {
@@ -245,6 +253,8 @@ static bool may_retry(const struct leg *leg, const struct haul_error *error, boo
         if (may_turn(leg, alone))
             tries_max *= transfer->sources.count;
     }
+    if (is_done_once(leg) && status_retry(error->status) != STATUS_RETRY_BUSY)
+        return false;
     if (error->status == HAUL_DISK_FULL && options->disk_full_waits)
         return true;
     return !leg->hopeless && status_retry(error->status) != STATUS_RETRY_NEVER &&
@@ -267,6 +277,12 @@ static uint64_t retry_wait_ns(const struct leg *leg, const struct haul_error *er
                       fresh_random(leg));
 }
 
+/* What a POST has led to is asked again, not what led there. */
+static bool is_led_by_data(const struct leg *leg)
+{
+    return leg->reduced && !request_extra_is_idempotent(leg->transfer->extra);
+}
+
 static void retry(struct leg *leg, const struct haul_error *error, bool alone)
 {
     struct haul_download *transfer = leg->transfer;
@@ -280,7 +296,7 @@ static void retry(struct leg *leg, const struct haul_error *error, bool alone)
         engine->stats.room_waits++;
     if (source != leg->source)
         wait = 0; /* another server has not been asked too much of */
-    if (source != leg->source || leg->redirects > 0)
+    if ((source != leg->source || leg->redirects > 0) && !is_led_by_data(leg))
         use_source(leg, source);
     leg->counted = alone;
     log_write(&engine->log, HAUL_LOG_NOTICE, "%s: %s; try %u follows", transfer->shown_url,

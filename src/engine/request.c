@@ -25,7 +25,8 @@ enum {
     DRAIN_BYTES_MAX = 64 * 1024,
     DRAIN_MS_MAX = 500,
     PACE_MS = 500, /* over which the speed is taken */
-    SLOW_S = 5     /* for so long a connection may be too slow */
+    SLOW_S = 5,    /* for so long a connection may be too slow */
+    HEAD_BYTES_KEPT = 64 * 1024
 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
@@ -465,6 +466,26 @@ static const struct exchange_user exchange_user = {
 
 /* --- connection and request ------------------------------------------------------------------ */
 
+/* What is more than a plain GET. A page that was visited over TLS is not named to others without
+ * (RFC 9110 10.1.3). */
+static void fill_head(struct request_head *head, const struct leg *leg,
+                      const struct request_extra *extra)
+{
+    bool tells_more = span_starts_nocase(span_of(extra->referer), SPAN("https:"));
+
+    if (extra->referer && (leg->url.secure || !tells_more))
+        head->referer = span_of(extra->referer);
+    head->range = span_of(extra->range);
+    if (leg->reduced)
+        return;
+    if (extra->method || extra->data)
+        head->method = request_extra_method(extra);
+    head->has_body = extra->data != NULL;
+    head->body_bytes = extra->data_bytes;
+    head->content_type = extra->content_type ? span_of(extra->content_type)
+                                             : SPAN("application/x-www-form-urlencoded");
+}
+
 static void write_head(struct request *request)
 {
     const struct leg *leg = request->leg;
@@ -475,7 +496,7 @@ static void write_head(struct request *request)
     const char *const *sets[] = {options->headers, (const char *const *)transfer->headers};
     size_t counts[] = {options->header_count, transfer->header_count};
     struct request_head head = {
-        .method = transfer->kind == HAUL_SINK_NONE ? "HEAD" : "GET",
+        .method = transfer->kind == HAUL_SINK_NONE ? SPAN("HEAD") : SPAN("GET"),
         .url = &leg->url,
         .user_agent = span_of(transfer->user_agent ? transfer->user_agent : options->user_agent),
         .header_sets = sets,
@@ -488,8 +509,19 @@ static void write_head(struct request *request)
 
     if (request->ranged && leg->source == body->validator_source)
         head.if_range = text_span(&body->validator);
+    if (transfer->extra)
+        fill_head(&head, leg, transfer->extra);
     text_clear(&request->head);
     request_write(&head, &request->head);
+    if (head.has_body)
+        text_add(&request->head, span_make(transfer->extra->data, transfer->extra->data_bytes));
+}
+
+/* A long body is not kept until the next request. */
+static void forget_head(struct request *request)
+{
+    if (request->head.capacity > HEAD_BYTES_KEPT)
+        text_free(&request->head);
 }
 
 static void send_request(struct request *request, struct connection *connection)
@@ -504,12 +536,14 @@ static void send_request(struct request *request, struct connection *connection)
         return;
     }
     request->state = REQUEST_HEAD;
+    request->leg->sent = true;
     request->reused = connection->exchanges > 0;
     request->leg->connection_made = !request->reused;
     worker_count(&request->worker->counts.requests, 1);
     request->exchange.parks = sink_of(request)->open_waits;
     exchange_start(&request->exchange, connection, text_span(&request->head),
                    transfer_of(request)->kind == HAUL_SINK_NONE);
+    forget_head(request);
 }
 
 static void connected(struct connect *connect, struct connection *connection,
@@ -746,7 +780,8 @@ void request_start(struct request *request, struct leg *leg)
 
     CHECK(request->state == REQUEST_IDLE);
     request->leg = leg;
-    request->fresh = false;
+    /* What may not be sent twice goes to no connection that may be closed as it comes. */
+    request->fresh = !leg->reduced && !request_extra_is_idempotent(leg->transfer->extra);
     request->whole = false;
     request->ending = false;
     request->base_bytes = 0;

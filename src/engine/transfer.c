@@ -195,6 +195,7 @@ static bool copy_request(struct haul_download *transfer, const struct haul_reque
     transfer->body.decided =
         request->checksum && request->sink != HAUL_SINK_NONE &&
         digest_parse(span_of(request->checksum), &transfer->body.checksum, NULL);
+    transfer->body.single = request->method || request->data || request->range;
     transfer->bytes_max = request->bytes_max ? request->bytes_max : MEMORY_BYTES_MAX;
     transfer->done = request->done;
     transfer->user = request->user;

@@ -54,6 +54,8 @@ struct leg {
     struct url url;         /* now, after redirects */
     struct url next_url;    /* of a redirect, until the request that met it is over; else zero */
     unsigned redirects;
+    bool reduced;    /* a redirect has made a GET without body of the request */
+    bool sent;       /* the last request has been given to a connection */
     bool url_served; /* something has come from there, for this leg or the one it follows */
     int http_status;
     uint64_t retry_after_ns;

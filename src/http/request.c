@@ -12,17 +12,17 @@
 enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
 
 /* Fields that haul writes or leaves out by itself; the user's take their place. */
-static const char *const own_names[] = {"Host",          "User-Agent", "Accept",  "Accept-Encoding",
-                                        "Authorization", "Range",      "If-Range"};
+static const char *const own_names[] = {
+    "Host", "User-Agent", "Accept", "Accept-Encoding", "Authorization", "Referer", "Content-Type"};
 
 /* What a user may not set, and why. */
 static const struct {
     const char *name;
     const char *why;
 } forbidden[] = {
-    {"Content-Length", "a download has no request body"},
-    {"Transfer-Encoding", "a download has no request body"},
-    {"Range", "haul asks for ranges by itself"},
+    {"Content-Length", "haul counts the body (--data) by itself"},
+    {"Transfer-Encoding", "haul sends bodies (--data) with their length"},
+    {"Range", "haul asks for ranges by itself; --range fetches a part"},
     {"If-Range", "haul asks for ranges by itself"},
 };
 
@@ -184,9 +184,23 @@ static void add_range(struct text *out, const struct request_head *head)
         add_field(out, SPAN("If-Range"), head->if_range);
 }
 
+/* RFC 9110 8.6: a method that is made for a body has a length, also where there is no body. */
+static void add_body_fields(struct text *out, const struct request_head *head)
+{
+    bool expected = span_equal(head->method, SPAN("POST")) ||
+                    span_equal(head->method, SPAN("PUT")) ||
+                    span_equal(head->method, SPAN("PATCH"));
+
+    if (head->has_body)
+        add_own(out, head, SPAN("Content-Type"), head->content_type);
+    if (head->has_body || expected)
+        text_printf(out, "Content-Length: %llu\r\n", (unsigned long long)head->body_bytes);
+}
+
 void request_write(const struct request_head *head, struct text *out)
 {
-    text_add(out, span_of(head->method));
+    CHECK(request_check_token(head->method));
+    text_add(out, head->method);
     text_add_char(out, ' ');
     add_value(out, head->url->target);
     text_add(out, SPAN(" HTTP/1.1\r\n"));
@@ -195,7 +209,13 @@ void request_write(const struct request_head *head, struct text *out)
     add_own(out, head, SPAN("Accept"), SPAN("*/*"));
     add_own(out, head, SPAN("Accept-Encoding"), SPAN("identity"));
     add_authorization(out, head);
-    if (head->ranged)
+    add_own(out, head, SPAN("Referer"), head->referer);
+    add_body_fields(out, head);
+    if (head->range.len > 0) {
+        text_add(out, SPAN("Range: bytes="));
+        add_value(out, head->range);
+        text_add(out, SPAN("\r\n"));
+    } else if (head->ranged)
         add_range(out, head);
     add_others(out, head);
     text_add(out, SPAN("\r\n"));

@@ -11,16 +11,21 @@
 #include "http/url.h"
 
 struct request_head {
-    const char *method; /* "GET" or "HEAD" */
+    struct span method; /* a token */
     const struct url *url;
     struct span user_agent;
+    struct span referer;      /* empty: none */
+    bool has_body;            /* of body_bytes, to follow the head */
+    struct span content_type; /* of it */
+    uint64_t body_bytes;
     /* The user's own fields, "Name: value"; sets in the order of precedence, the last wins. One of
      * our own names (Host, User-Agent, Accept, Accept-Encoding ...) replaces ours; "Name:" without
      * a value leaves it out, as curl has it. */
     const char *const *const *header_sets;
     const size_t *header_counts;
     size_t set_count;
-    bool ranged; /* "Range: bytes=FROM-LAST", or "FROM-" where range_to is UINT64_MAX */
+    struct span range; /* "0-499", as asked for by hand; empty: as `ranged` says */
+    bool ranged;       /* "Range: bytes=FROM-LAST", or "FROM-" where range_to is UINT64_MAX */
     uint64_t range_from;
     uint64_t range_to;    /* the first byte that is not wanted any more */
     struct span if_range; /* strong validator; empty: none */

@@ -15,6 +15,8 @@
 
 #include "base/alloc.h"
 
+enum { SEND_BYTES = 256 * 1024 }; /* at a time */
+
 static void receive_more(struct connection *connection);
 static void receive_cipher(struct connection *connection);
 static void poll_first(struct connection *connection);
@@ -97,10 +99,14 @@ static void tell_broken(struct connection *connection, const struct haul_error *
 
 /* --- sending --------------------------------------------------------------------------------- */
 
+/* In pieces, so that it can be seen how a long body goes. */
 static void start_send(struct connection *connection)
 {
-    ring_send(connection->ring, &connection->send_op, connection->fd, connection->outgoing.data,
-              connection->outgoing.len);
+    struct span piece =
+        span_sub(text_span(&connection->outgoing), connection->outgoing_sent, SEND_BYTES);
+
+    ring_send(connection->ring, &connection->send_op, connection->fd, piece.data, piece.len);
+    connection->outgoing_sent += piece.len;
 }
 
 /* What the peer waits for can't be sent: the receiving side says so, instead of waiting in vain. */
@@ -124,6 +130,7 @@ static void flush_tls(struct connection *connection)
         return;
     }
     tls_output_taken(connection->tls, output.len);
+    connection->outgoing_sent = 0;
     start_send(connection);
 }
 
@@ -135,10 +142,16 @@ static void send_done(struct op *op, int res)
 
     if (connection->closed)
         return;
-    if (res >= 0 && connection->tls)
+    connection->sent_ns = ring_now_ns(connection->ring);
+    if (res >= 0 && connection->outgoing_sent < connection->outgoing.len)
+        start_send(connection);
+    else if (res >= 0 && connection->tls)
         flush_tls(connection);
-    if (!op_busy(&connection->send_op))
-        connection->sending = false;
+    if (op_busy(&connection->send_op))
+        return;
+    connection->sending = false;
+    if (connection->outgoing.capacity > SEND_BYTES)
+        text_free(&connection->outgoing);
 }
 
 void connection_send(struct connection *connection, struct span data)
@@ -157,8 +170,10 @@ void connection_send(struct connection *connection, struct span data)
     text_add(&connection->outgoing, data);
     if (connection->outgoing.failed)
         starve(connection);
-    else
+    else {
+        connection->outgoing_sent = 0;
         start_send(connection);
+    }
 }
 
 /* --- receiving ------------------------------------------------------------------------------- */

@@ -61,7 +61,9 @@ struct connection {
     struct buffers *chunk_home;
     size_t chunk_want;    /* up to which length it may be filled */
     struct chunk *cipher; /* TLS: ciphertext received, or to be received into; else NULL */
-    struct text outgoing; /* what send_op sends */
+    struct text outgoing; /* what send_op sends, piece by piece */
+    size_t outgoing_sent;
+    uint64_t sent_ns; /* when the last piece had gone */
     /* Of the connector, which keeps connections while nobody uses them. */
     char *origin;          /* "https://host:port" that it leads to; owned */
     struct list idle_node; /* among those of its host */

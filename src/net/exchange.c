@@ -457,6 +457,8 @@ static void timer_fired(struct timer *timer)
 
     if (!exchange->receiving) /* we are the ones who are waited for */
         exchange->heard_ns = now;
+    else if (exchange->state == EXCHANGE_HEAD && exchange->connection->sent_ns > exchange->heard_ns)
+        exchange->heard_ns = exchange->connection->sent_ns; /* a long request takes its time */
     if (time_out_ns(exchange) > now) {
         ring_timer_start(exchange->ring, timer, time_out_ns(exchange));
         return;

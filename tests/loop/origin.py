@@ -209,6 +209,7 @@ class Origin:
         self.on_accept = on_accept
         self.requests = []
         self.connections = 0  # accepted so far
+        self.slow_body_s = 0  # over which the body of a request is taken in
         self.busy = 0  # exchanges being answered now
         self.busy_max = 0
         self.open = 0  # connections now
@@ -366,13 +367,15 @@ class Origin:
         request.query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
         request.fields = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         length = int(request.header("content-length", 0))
+        rest = bytearray(rest)
         while len(rest) < length:
             data = sock.recv(65536)
             if not data:
                 return None, b""
+            time.sleep(self.slow_body_s * len(data) / length)
             rest += data
-        request.body = rest[:length]
-        return request, rest[length:]
+        request.body = bytes(rest[:length])
+        return request, bytes(rest[length:])
 
     def _answer(self, exchange):
         handler = self._handler(exchange.request.path)

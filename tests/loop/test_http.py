@@ -263,7 +263,7 @@ def test_headers_of_the_user_are_sent_along_on_the_same_origin(origin, target):
 def test_redirect_between_http_and_https(origin, tls_origin, target, certificates):
     run_good("-d", target, "--ca-certificate", certificates / "ca.crt",
              origin.url(f"/redirect?to={tls_origin.url('/bytes/5')}"), "-o", "a")
-    run_good("-d", target, "--ca-certificate", certificates / "ca.crt",
+    run_good("-d", target, "--ca-certificate", certificates / "ca.crt", "--allow-downgrade",
              tls_origin.url(f"/redirect?to={origin.url('/bytes/6')}"), "-o", "b")
     check_files(target, {"a": body_bytes(5), "b": body_bytes(6)})
     assert [request.path for request in origin.requests] == ["/redirect", "/bytes/6"]

@@ -468,7 +468,7 @@ static void test_help_fits_the_screen(void **state)
     assert_non_null(strstr(text.data, "1M is 1024K [64M]\n"));
     assert_non_null(strstr(text.data, "      --direct=WHEN "));
     assert_non_null(strstr(text.data, "      --file-allocation=HOW\n"));
-    assert_non_null(strstr(text.data, "\nHTTP and TLS:\n"));
+    assert_non_null(strstr(text.data, "\nHTTP:\n"));
     assert_null(strstr(text.data, "kernel"));
     text_free(&text);
 }

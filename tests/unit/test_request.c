@@ -10,8 +10,8 @@ static void assert_request(const char *url_text, struct request_head head, const
 
     assert_true(url_parse(&url, span_of(url_text), NULL));
     head.url = &url;
-    if (!head.method)
-        head.method = "GET";
+    if (head.method.len == 0)
+        head.method = SPAN("GET");
     request_write(&head, &out);
     assert_false(out.failed);
     assert_span(text_span(&out), expected);
@@ -30,7 +30,7 @@ static void test_plain(void **state)
                    "Accept: */*\r\n"
                    "Accept-Encoding: identity\r\n"
                    "\r\n");
-    assert_request("https://[::1]", (struct request_head){.method = "HEAD"},
+    assert_request("https://[::1]", (struct request_head){.method = SPAN("HEAD")},
                    "HEAD / HTTP/1.1\r\n"
                    "Host: [::1]\r\n"
                    "Accept: */*\r\n"
@@ -66,6 +66,41 @@ static void test_range(void **state)
                    "Host: h\r\n"
                    "Accept: */*\r\n"
                    "Accept-Encoding: identity\r\n"
+                   "\r\n");
+}
+
+static void test_body(void **state)
+{
+    (void)state;
+    assert_request("http://h/",
+                   (struct request_head){.method = SPAN("POST"),
+                                         .referer = SPAN("http://r/"),
+                                         .has_body = true,
+                                         .content_type = SPAN("a/b"),
+                                         .body_bytes = 1000},
+                   "POST / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Referer: http://r/\r\n"
+                   "Content-Type: a/b\r\n"
+                   "Content-Length: 1000\r\n"
+                   "\r\n");
+    assert_request("http://h/",
+                   (struct request_head){.method = SPAN("PUT"), .content_type = SPAN("a/b")},
+                   "PUT / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Content-Length: 0\r\n"
+                   "\r\n");
+    assert_request("http://h/",
+                   (struct request_head){.method = SPAN("DELETE"), .range = SPAN("-5")},
+                   "DELETE / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Range: bytes=-5\r\n"
                    "\r\n");
 }
 
@@ -150,9 +185,9 @@ static void test_check_header(void **state)
         {"X-A: b\n", "control character"},
         {"X-A: b\x7f", "control character"},
         {"X-A: \x1b[31m", "\\x1b"},
-        {"content-length: 5", "no request body"},
-        {"Transfer-Encoding: chunked", "no request body"},
-        {"RANGE: bytes=0-1", "by itself"},
+        {"content-length: 5", "--data"},
+        {"Transfer-Encoding: chunked", "--data"},
+        {"RANGE: bytes=0-1", "--range"},
         {"if-range: x", "by itself"},
     };
 
@@ -186,9 +221,13 @@ static void test_check_long_header(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),        cmocka_unit_test(test_range),
-        cmocka_unit_test(test_login),        cmocka_unit_test(test_users_headers),
-        cmocka_unit_test(test_check_header), cmocka_unit_test(test_check_long_header),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_login),
+        cmocka_unit_test(test_users_headers),
+        cmocka_unit_test(test_check_header),
+        cmocka_unit_test(test_check_long_header),
     };
 
     return UNIT_RUN(tests);
