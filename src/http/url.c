@@ -12,17 +12,15 @@
  */
 #include "http/url.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
 #include "http/escape.h"
+#include "http/host.h"
 
 enum {
-    HOST_BYTES_MAX = 253, /* RFC 1035, without the dot at the end */
-    LABEL_BYTES_MAX = 63,
     PORT_HTTP = 80,
     PORT_HTTPS = 443,
     SHOWN_MAX = 40 /* bytes of a part that an error shows */
@@ -48,10 +46,15 @@ struct marks {
     size_t path_end;
 };
 
-struct host_name {
-    char data[HOST_BYTES_MAX + 2];
-    size_t len;
-};
+/* What a byte must not be sent as, in which part (the standard's percent-encode sets). A "%" that
+ * begins no escape is sent as it is, as browsers do. */
+enum { ESCAPED_IN_PATH = 1, ESCAPED_IN_QUERY = 2, ESCAPED = ESCAPED_IN_PATH | ESCAPED_IN_QUERY };
+
+static const unsigned char escaped_bytes[256] = {
+    [0x00 ... ' '] = ESCAPED,  ['"'] = ESCAPED,         ['#'] = ESCAPED,
+    ['\''] = ESCAPED_IN_QUERY, ['<'] = ESCAPED,         ['>'] = ESCAPED,
+    ['?'] = ESCAPED_IN_PATH,   ['^'] = ESCAPED_IN_PATH, ['`'] = ESCAPED_IN_PATH,
+    ['{'] = ESCAPED_IN_PATH,   ['}'] = ESCAPED_IN_PATH, [0x7f ... 0xff] = ESCAPED};
 
 static bool is_slash(char c)
 {
@@ -96,18 +99,31 @@ static bool too_long(struct haul_error *error)
 
 /* --- taking apart --- */
 
-/* Without blanks and control characters at the ends, nor tabs and line ends within. */
-static bool clean_copy(struct span input, struct text *copy, struct haul_error *error)
+static bool is_dropped(char c)
 {
-    while (input.len > 0 && (unsigned char)input.data[0] <= ' ')
-        input = behind(input, 1);
-    while (input.len > 0 && (unsigned char)input.data[input.len - 1] <= ' ')
-        input.len--;
-    if (input.len > URL_BYTES_MAX)
+    return c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Without blanks and control characters at the ends, nor tabs and line ends within. The copy is
+ * used only where there are any. */
+static bool clean(struct span *input, struct text *copy, struct haul_error *error)
+{
+    size_t at = 0;
+
+    while (input->len > 0 && (unsigned char)input->data[0] <= ' ')
+        *input = behind(*input, 1);
+    while (input->len > 0 && (unsigned char)input->data[input->len - 1] <= ' ')
+        input->len--;
+    if (input->len > URL_BYTES_MAX)
         return too_long(error);
-    for (size_t i = 0; i < input.len; i++)
-        if (input.data[i] != '\t' && input.data[i] != '\n' && input.data[i] != '\r')
-            text_add_char(copy, input.data[i]);
+    while (at < input->len && !is_dropped(input->data[at]))
+        at++;
+    if (at == input->len)
+        return true;
+    for (size_t i = 0; i < input->len; i++)
+        if (!is_dropped(input->data[i]))
+            text_add_char(copy, input->data[i]);
+    *input = text_span(copy);
     return copy->failed ? out_of_memory(error) : true;
 }
 
@@ -191,185 +207,6 @@ static bool take_apart(struct span input, const struct url *base, struct referen
 
 /* --- host and port --- */
 
-/* The characters of a registered name (RFC 3986 3.2.2), besides the letters and digits. */
-static bool is_host_byte(unsigned char c)
-{
-    return c < 0x80 && c != '\0' &&
-           (is_alpha((char)c) || is_digit((char)c) || strchr("-._~!$&'()*+,;=", c));
-}
-
-static bool decode_host(struct span raw, struct host_name *name, struct haul_error *error)
-{
-    name->len = 0;
-    while (raw.len > 0) {
-        unsigned char c = escape_take_byte(&raw);
-
-        if (c >= 0x80) {
-            error_set(error, HAUL_BAD_URL, 0,
-                      "an internationalized host name must be given in its xn-- form");
-            return false;
-        }
-        if (!is_host_byte(c)) {
-            error_set(error, HAUL_BAD_URL, 0,
-                      c > ' ' && c < 0x7f
-                          ? "the host name holds a \"%c\", which none can have"
-                          : "the host name holds the byte \\x%02x, which none can have",
-                      c);
-            return false;
-        }
-        if (name->len == sizeof(name->data) - 1) {
-            error_set(error, HAUL_BAD_URL, 0, "the host name is longer than %d bytes",
-                      HOST_BYTES_MAX);
-            return false;
-        }
-        name->data[name->len++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    }
-    name->data[name->len] = '\0';
-    return true;
-}
-
-/* One number of an IPv4 address: decimal, octal after "0", hexadecimal after "0x". */
-static bool ipv4_number(struct span s, uint64_t *value)
-{
-    unsigned base = 10;
-
-    if (s.len == 0)
-        return false;
-    if (span_starts_nocase(s, SPAN("0x"))) {
-        base = 16;
-        s = behind(s, 2);
-    } else if (s.len > 1 && s.data[0] == '0') {
-        base = 8;
-        s = behind(s, 1);
-    }
-    *value = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        int digit = span_hex_value(s.data[i]);
-
-        if (digit < 0 || digit >= (int)base)
-            return false;
-        *value = *value * base + (unsigned)digit;
-        if (*value > UINT32_MAX)
-            *value = (uint64_t)UINT32_MAX + 1; /* too large, however long it goes on */
-    }
-    return true;
-}
-
-/* A name whose last label is a number can only be an IPv4 address (WHATWG URL 3.5). */
-static bool ends_in_number(struct span name)
-{
-    uint64_t value;
-    size_t at;
-
-    if (name.len > 0 && name.data[name.len - 1] == '.')
-        name.len--;
-    at = name.len;
-    while (at > 0 && name.data[at - 1] != '.')
-        at--;
-    name = behind(name, at);
-    for (at = 0; at < name.len && is_digit(name.data[at]);)
-        at++;
-    return (name.len > 0 && at == name.len) || ipv4_number(name, &value);
-}
-
-/* "127.1", "0x7f.0.0.1" and "2130706433" are 127.0.0.1 to some resolvers: make them so for all. */
-static bool parse_ipv4(struct span name, struct host_name *host)
-{
-    uint32_t address = 0;
-    unsigned count = 0;
-
-    if (name.data[name.len - 1] == '.')
-        name.len--;
-    for (;;) {
-        bool last = span_find(name, '.') == name.len;
-        uint64_t number, limit;
-
-        if (count == 4 || !ipv4_number(span_cut(&name, '.'), &number))
-            return false;
-        limit = last ? UINT64_C(1) << (8 * (4 - count)) : 256;
-        if (number >= limit)
-            return false;
-        if (last) {
-            address |= (uint32_t)number;
-            break;
-        }
-        address |= (uint32_t)number << (8 * (3 - count));
-        count++;
-    }
-    address = htonl(address);
-    CHECK(inet_ntop(AF_INET, &address, host->data, sizeof(host->data)));
-    host->len = strlen(host->data);
-    return true;
-}
-
-static bool check_labels(struct span name, struct haul_error *error)
-{
-    if (name.len > 0 && name.data[name.len - 1] == '.')
-        name.len--;
-    if (name.len > HOST_BYTES_MAX) {
-        error_set(error, HAUL_BAD_URL, 0, "the host name is longer than %d bytes", HOST_BYTES_MAX);
-        return false;
-    }
-    for (bool last = false; !last;) {
-        struct span label;
-
-        last = span_find(name, '.') == name.len;
-        label = span_cut(&name, '.');
-        if (label.len == 0) {
-            error_set(error, HAUL_BAD_URL, 0, "the host name has nothing between two dots");
-            return false;
-        }
-        if (label.len > LABEL_BYTES_MAX) {
-            error_set(error, HAUL_BAD_URL, 0, "a part of the host name is longer than %d bytes",
-                      LABEL_BYTES_MAX);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Normalizes a host that is no IPv6 address. */
-static bool parse_host(struct span raw, struct host_name *host, struct haul_error *error)
-{
-    struct span name;
-
-    if (!decode_host(raw, host, error))
-        return false;
-    name = span_make(host->data, host->len);
-    if (name.len == 0) {
-        error_set(error, HAUL_BAD_URL, 0, "the URL has no host");
-        return false;
-    }
-    if (ends_in_number(name)) {
-        struct host_name address;
-
-        if (!parse_ipv4(name, &address)) {
-            error_set(error, HAUL_BAD_URL, 0, "the host ends in a number, but is no IPv4 address");
-            return false;
-        }
-        *host = address;
-        return true;
-    }
-    return check_labels(name, error);
-}
-
-/* raw: what stands between the brackets. */
-static bool parse_ipv6(struct span raw, struct host_name *host, struct haul_error *error)
-{
-    struct in6_addr address;
-
-    host->len = raw.len < sizeof(host->data) ? raw.len : 0;
-    memcpy(host->data, raw.data, host->len);
-    host->data[host->len] = '\0';
-    if (strlen(host->data) != raw.len || inet_pton(AF_INET6, host->data, &address) != 1) {
-        error_set(error, HAUL_BAD_URL, 0, "what stands in the brackets is no IPv6 address");
-        return false;
-    }
-    CHECK(inet_ntop(AF_INET6, &address, host->data, sizeof(host->data)));
-    host->len = strlen(host->data);
-    return true;
-}
-
 /* digits: what stands behind the colon; empty: the default. */
 static bool parse_port(struct span digits, bool secure, uint16_t *port, struct haul_error *error)
 {
@@ -408,7 +245,7 @@ static bool add_host(struct text *out, struct span raw, struct url *url, struct 
             return false;
         }
     }
-    if (!(bracketed ? parse_ipv6(name, &host, error) : parse_host(name, &host, error)) ||
+    if (!(bracketed ? host_parse_ipv6(&host, name, error) : host_parse(&host, name, error)) ||
         !parse_port(raw, url->secure, &url->port, error))
         return false;
     if (bracketed)
@@ -494,8 +331,8 @@ static bool copy_authority(struct text *out, const struct url *base, struct url 
 
 /* --- path and query --- */
 
-/* Bytes that may not be in a request target become escapes; a "%" that begins none does too. */
-static void add_encoded(struct text *out, struct span s)
+/* part: ESCAPED_IN_PATH or ESCAPED_IN_QUERY. */
+static void add_encoded(struct text *out, struct span s, unsigned part)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t plain = 0;
@@ -504,14 +341,25 @@ static void add_encoded(struct text *out, struct span s)
         unsigned char c = (unsigned char)s.data[i];
         char escape[3] = {'%', digits[c >> 4], digits[c & 15]};
 
-        if (c > ' ' && c < 0x7f && !strchr("\"<>\\^`{|}", c) &&
-            (c != '%' || escape_begins(behind(s, i))))
+        if (!(escaped_bytes[c] & part))
             continue;
         text_add(out, span_sub(s, plain, i - plain));
         text_add(out, span_make(escape, sizeof(escape)));
         plain = i + 1;
     }
     text_add(out, behind(s, plain));
+}
+
+/* Whether a path has segments that are no dots, and slashes that are none the wrong way round. */
+static bool is_straight(struct span path)
+{
+    for (size_t i = 0; i < path.len; i++) {
+        if (path.data[i] == '\\')
+            return false;
+        if ((i == 0 || path.data[i - 1] == '/') && (path.data[i] == '.' || path.data[i] == '%'))
+            return false;
+    }
+    return true;
 }
 
 /* 1 for ".", 2 for "..", also where a dot is written as %2e; else 0. */
@@ -546,6 +394,11 @@ static void add_segments(struct text *out, size_t start, struct span path)
 
     if (path.len > 0 && is_slash(path.data[0]))
         path = behind(path, 1);
+    if (is_straight(path)) {
+        text_add_char(out, '/');
+        add_encoded(out, path, ESCAPED_IN_PATH);
+        return;
+    }
     while (!last) {
         struct span segment = span_sub(path, 0, find_slash(path));
         unsigned dots = dot_segment(segment);
@@ -557,7 +410,7 @@ static void add_segments(struct text *out, size_t start, struct span path)
         if (dots == 0 || last)
             text_add_char(out, '/');
         if (dots == 0)
-            add_encoded(out, segment);
+            add_encoded(out, segment, ESCAPED_IN_PATH);
     }
 }
 
@@ -582,7 +435,7 @@ static void add_target(struct text *out, const struct reference *reference, cons
     marks->path_end = out->len;
     if (reference->has_query) {
         text_add_char(out, '?');
-        add_encoded(out, reference->query);
+        add_encoded(out, reference->query, ESCAPED_IN_QUERY);
     } else if (!reference->has_authority && path.len == 0) {
         text_add(out, behind(base->target, base->path.len));
     }
@@ -603,6 +456,8 @@ static bool build(struct url *url, const struct reference *reference, const stru
     bool good;
 
     url->secure = reference->secure;
+    (void)text_reserve(&out, sizeof("https://") + reference->authority.len + reference->path.len +
+                                 reference->query.len + 1);
     text_add(&out, reference->secure ? SPAN("https://") : SPAN("http://"));
     if (reference->has_authority)
         good = add_authority(&out, reference->authority, url, &marks, error);
@@ -635,8 +490,7 @@ static bool parse(struct url *url, const struct url *base, struct span input,
     bool good;
 
     *url = (struct url){0};
-    good = clean_copy(input, &copy, error) &&
-           take_apart(text_span(&copy), base, &reference, error) &&
+    good = clean(&input, &copy, error) && take_apart(input, base, &reference, error) &&
            build(url, &reference, base, error);
     text_free(&copy);
     if (!good)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * http and https URLs (RFC 3986, and where browsers are kinder, the WHATWG URL standard). Pure.
- * What url_parse() accepts is safe to put on the wire: no control character, space or byte
- * outside ASCII is left in it.
+ * http and https URLs, as browsers read them (the WHATWG URL standard, whose results are RFC 3986's
+ * where that has any). Refused, though browsers take it: port 0, a login that no Authorization
+ * field can carry, and hosts that no resolver could take (http/host.c). Pure. What url_parse()
+ * accepts is safe to put on the wire: no control character, space or byte outside ASCII is left in
+ * it.
  */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
@@ -31,7 +33,7 @@ struct url {
 /* Zeroes *url on failure: HAUL_BAD_URL with the reason, or HAUL_OUT_OF_MEMORY. The text of the
  * error does not name the URL; the caller does. */
 bool url_parse(struct url *url, struct span input, struct haul_error *error);
-/* A reference (Location) against its base, RFC 3986 5.2. */
+/* A reference (Location) against its base; bytes that are not ASCII become escapes one by one. */
 bool url_resolve(struct url *url, const struct url *base, struct span reference,
                  struct haul_error *error);
 /* False: out of memory; *copy is zeroed. */
