@@ -12,6 +12,9 @@
  *                             |           INPUT_REJECTED         INPUT_PASSED   |
  *                             '-----------------------------------------------'
  *
+ * With -P a URL stands for several downloads. They are handed out one after the other (`item`),
+ * while nothing else goes on.
+ *
  * - buffer[start, end) has been read and not been used up; [start, scanned) holds no line end.
  * - A line is used up only when it has been dealt with, so a URL that completes the download before
  *   it is simply seen again.
@@ -33,6 +36,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/wheel.h"
+#include "cli/expansion.h"
 #include "cli/job.h"
 #include "cli/upload.h"
 
@@ -52,6 +56,15 @@ enum input_state {
     INPUT_REJECTED,  /* the download that has begun is bad, and has been reported */
     INPUT_PASSED,    /* the last download went without waiting for more options */
     INPUT_ENDED
+};
+
+/* What is being handed out. */
+struct item {
+    uint64_t line;   /* of the list; 0: an argument */
+    const char *url; /* a pattern with -P */
+    const struct download_options *download;
+    const char *out;
+    bool more; /* the expansion has not come to its end */
 };
 
 struct input {
@@ -75,6 +88,8 @@ struct input {
     struct download_options download;
     struct upload upload_of_all; /* what the command line wants to be sent with each request */
     struct upload upload_of_one; /* what a line of the list has instead */
+    struct item item;
+    struct expansion expansion; /* of the item, with -P */
 };
 
 const char *input_name(const struct input *input)
@@ -171,6 +186,7 @@ void input_destroy(struct input *input)
     text_free(&input->url);
     upload_free(&input->upload_of_all);
     upload_free(&input->upload_of_one);
+    expansion_free(&input->expansion);
     download_options_free(&input->download);
     free(input);
 }
@@ -427,39 +443,26 @@ static void fill_request(struct haul_request *request, const struct download_opt
         request->content_type = upload->content_type.data;
 }
 
-/* The download is as complete as can be told. False: it failed, and has been reported. */
-static bool hand_out(struct input *input, struct haul_request *request, uint64_t line,
-                     const char *url, const struct download_options *download)
+/* False: *error. */
+static bool begin_item(struct input *input, struct haul_error *error)
 {
-    const struct options *options = input->options.options;
-    bool of_line = download != &options->download;
-    bool sends = of_line && upload_wanted(download);
-    struct job *job = alloc_zeroed(sizeof(*job));
-    struct haul_error error = {0};
+    const struct item *item = &input->item;
 
     upload_free(&input->upload_of_one);
-    if (!job)
-        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-    if (!job || (sends && !upload_make(&input->upload_of_one, download, &error))) {
-        report_at(input, line, &error);
-        free(job);
+    if (item->line > 0 && upload_wanted(item->download) &&
+        !upload_make(&input->upload_of_one, item->download, error))
         return false;
-    }
-    job->owner = input->options.owner;
-    job->line = line;
-    *request = (struct haul_request){.size = sizeof(*request),
-                                     .url = url,
-                                     .out = first_of(download->out, options->download.out),
-                                     .checksum = download->checksum,
-                                     .mirrors = (const char *const *)download->mirrors.items,
-                                     .mirror_count = download->mirrors.count,
-                                     .sink = HAUL_SINK_FILE,
-                                     .fd = -1,
-                                     .done = input->options.done,
-                                     .user = job};
-    fill_request(request, download, &options->download,
-                 sends ? &input->upload_of_one : &input->upload_of_all);
-    if (options->dry_run) {
+    return !input->options.options->parameterized ||
+           expansion_begin(&input->expansion, item->url, item->download, item->out, error);
+}
+
+static void set_sink(const struct input *input, struct haul_request *request)
+{
+    const struct download_options *download = input->item.download;
+
+    request->sink = HAUL_SINK_FILE;
+    request->fd = -1;
+    if (input->options.options->dry_run) {
         request->sink = HAUL_SINK_NONE;
     } else if (download->discard) {
         request->sink = HAUL_SINK_DISCARD;
@@ -468,14 +471,94 @@ static bool hand_out(struct input *input, struct haul_request *request, uint64_t
         request->fd = STDOUT_FILENO;
         request->out = NULL;
     }
+}
+
+static void set_expanded(const struct expansion *expansion, struct haul_request *request)
+{
+    request->url = text_span(&expansion->url).data;
+    request->out = expansion->out;
+    request->mirrors = expansion->mirrors;
+}
+
+/* Of the item, one download. False: *error. */
+static bool make_request(struct input *input, struct haul_request *request,
+                         struct haul_error *error)
+{
+    const struct options *options = input->options.options;
+    const struct item *item = &input->item;
+    const struct download_options *download = item->download;
+    struct job *job;
+
+    if (options->parameterized && !expansion_write(&input->expansion, item->out, error))
+        return false;
+    job = alloc_zeroed(sizeof(*job));
+    if (!job) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return false;
+    }
+    job->owner = input->options.owner;
+    job->line = item->line;
+    *request = (struct haul_request){.size = sizeof(*request),
+                                     .url = item->url,
+                                     .out = item->out,
+                                     .checksum = download->checksum,
+                                     .mirrors = (const char *const *)download->mirrors.items,
+                                     .mirror_count = download->mirrors.count,
+                                     .done = input->options.done,
+                                     .user = job};
+    if (options->parameterized)
+        set_expanded(&input->expansion, request);
+    fill_request(request, download, &options->download,
+                 input->upload_of_one.there ? &input->upload_of_one : &input->upload_of_all);
+    set_sink(input, request);
     /* What stands on the command line holds for all, so the engine has it. */
-    if (of_line) {
+    if (item->line > 0) {
         request->directory = download->dir;
         request->user_agent = download->user_agent;
         request->headers = (const char *const *)download->headers.items;
         request->header_count = download->headers.count;
     }
     return true;
+}
+
+static void report_item(struct input *input, const struct haul_error *error)
+{
+    struct haul_error placed = *error;
+
+    if (input->item.line == 0 && input->options.options->url_count > 1)
+        error_set(&placed, error->status, 0, "URL %zu of the command line: %s", input->next_url,
+                  error->text);
+    report_at(input, input->item.line, &placed);
+}
+
+/* The next download of the item. False: it failed, and has been reported; nothing follows. */
+static bool hand_out_next(struct input *input, struct haul_request *request)
+{
+    struct haul_error error = {0};
+    bool made = make_request(input, request, &error);
+
+    if (!made)
+        report_item(input, &error);
+    input->item.more =
+        made && input->options.options->parameterized && expansion_step(&input->expansion);
+    return made;
+}
+
+/* The download is as complete as can be told. False: it failed, and has been reported. */
+static bool hand_out(struct input *input, struct haul_request *request, uint64_t line,
+                     const char *url, const struct download_options *download)
+{
+    struct haul_error error = {0};
+
+    input->item =
+        (struct item){.line = line,
+                      .url = url,
+                      .download = download,
+                      .out = first_of(download->out, input->options.options->download.out)};
+    if (begin_item(input, &error))
+        return hand_out_next(input, request);
+    report_item(input, &error);
+    return false;
 }
 
 static bool hand_out_argument(struct input *input, struct haul_request *request)
@@ -519,6 +602,8 @@ enum haul_source_answer input_next(void *context, struct haul_request *request, 
     struct span line;
     int reads = 0;
 
+    if (input->item.more && hand_out_next(input, request))
+        return HAUL_SOURCE_READY;
     if (input->state == INPUT_ARGUMENTS && hand_out_argument(input, request))
         return HAUL_SOURCE_READY;
     while (input->state != INPUT_ENDED) {

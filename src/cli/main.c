@@ -25,6 +25,7 @@
 #include "cli/job.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/pattern.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "haul/haul.h"
@@ -159,22 +160,35 @@ static bool is_template(const char *out)
     return strchr(out, '{') != NULL;
 }
 
+/* Whether the one URL is a pattern (-P) of several; what is wrong with it is said later. */
+static bool is_pattern(const struct options *options)
+{
+    struct pattern pattern = {0};
+    bool several = options->parameterized && options->url_count == 1 &&
+                   pattern_parse(&pattern, span_of(options->urls[0]), NULL) && pattern.count > 1;
+
+    pattern_free(&pattern);
+    return several;
+}
+
 /* What no single option can tell. */
 static bool check_options(const struct options *options, struct haul_error *error)
 {
     const struct download_options *download = &options->download;
     const char *out = download->out;
-    bool several = options->input_file || options->url_count > 1;
+    bool urls = options->input_file || options->url_count > 1;
+    bool several = urls || is_pattern(options);
     const char *why = NULL;
 
-    if (several && (download->checksum || download->mirrors.count > 0))
+    if ((several && download->checksum) || (urls && download->mirrors.count > 0))
         why =
             "--checksum and --mirror are about one file, but there may be several downloads; in "
             "a list (-i), an indented line \"checksum=TYPE=HEX\" below a URL is for its file, and "
             "its mirrors stand behind it, with tabs between";
     else if (out && several && !is_template(out))
         why = "-o names one file, but there may be several downloads; in a list (-i), an "
-              "indented line \"out=NAME\" below a URL names its file";
+              "indented line \"out=NAME\" below a URL names its file, and {n} or another template "
+              "in the name, with -P also {1} for the first pattern, makes it several names";
     else if (is_stdout(out) && options->download.discard)
         why = "-o - and --discard don't go together";
     else if (is_stdout(out) && is_stdout(options->log))

@@ -85,7 +85,9 @@ const struct option_row option_rows[] = {
      .type = OPTION_FLAG,
      .group = GROUP_INPUT,
      COMMAND(parameterized),
-     .help = "URLs hold patterns, as curl's: {a,b}, [001-100], [a-z], [0-100:10]"},
+     .help =
+         "URLs hold patterns, as curl's: {a,b}, [001-100], [a-z], [0-100:10]; {1} in -o stands for "
+         "what the first one has become"},
     {.name = "dry-run",
      .type = OPTION_FLAG,
      .group = GROUP_INPUT,
