@@ -120,8 +120,11 @@ static int on_version_complete(llhttp_t *parser)
     return 0;
 }
 
+/* llhttp lets a NUL pass here, though not in a field. */
 static int on_status(llhttp_t *parser, const char *at, size_t len)
 {
+    if (memchr(at, '\0', len))
+        return refuse(of(parser), "the response is not valid HTTP: a NUL byte in its status line");
     text_add(&of(parser)->store, span_make(at, len));
     return 0;
 }

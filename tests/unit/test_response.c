@@ -647,15 +647,37 @@ static void test_random(void **state)
     response_destroy(NULL);
 }
 
+/* Wherever it stands. */
+static void test_nul(void **state)
+{
+    static const char good[] = OK_LINE "Name: value\r\n\r\n";
+    struct response *response = response_create();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) - 1; i++) {
+        char bad[sizeof(good)];
+        size_t at;
+
+        memcpy(bad, good, sizeof(good));
+        bad[i] = '\0';
+        for (size_t piece = 1; piece < sizeof(good); piece++) {
+            response_start(response, false);
+            assert_int_equal(feed(response, span_make(bad, sizeof(bad) - 1), piece, &at, NULL),
+                             RESPONSE_BAD);
+        }
+    }
+    response_destroy(response);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_heads),     cmocka_unit_test(test_bad_heads),
-        cmocka_unit_test(test_folded),         cmocka_unit_test(test_http2),
-        cmocka_unit_test(test_fields),         cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_interim_limits), cmocka_unit_test(test_unchunk),
-        cmocka_unit_test(test_bad_chunks),     cmocka_unit_test(test_chunk_limits),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_good_heads),   cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_bad_heads),    cmocka_unit_test(test_folded),
+        cmocka_unit_test(test_http2),        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_interim_limits),
+        cmocka_unit_test(test_unchunk),      cmocka_unit_test(test_bad_chunks),
+        cmocka_unit_test(test_chunk_limits), cmocka_unit_test(test_random),
     };
 
     return UNIT_RUN(tests);
