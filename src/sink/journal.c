@@ -126,7 +126,7 @@ static bool read_copy(struct reader *reader, struct journal *journal)
     struct journal_copy *copy;
 
     if (reader->bad || slot >= JOURNAL_COPIES || journal->copies[slot].there ||
-        count > JOURNAL_EXTENTS_MAX) {
+        validator_len > JOURNAL_VALIDATOR_BYTES_MAX || count > JOURNAL_EXTENTS_MAX) {
         reader->bad = true;
         return true;
     }
@@ -154,8 +154,8 @@ static bool read_record(struct journal *journal, struct span record, struct span
     count = take(&reader, 4);
     newest = take(&reader, 4);
     *good = !reader.bad && span_equal(mark, magic) && version == VERSION && sequence > 0 &&
-            hash == span_hash(url, 1) && second_hash == span_hash(url, 2) &&
-            count <= JOURNAL_COPIES && newest < JOURNAL_COPIES;
+            sequence < UINT64_MAX && hash == span_hash(url, 1) &&
+            second_hash == span_hash(url, 2) && count <= JOURNAL_COPIES && newest < JOURNAL_COPIES;
     for (uint64_t i = 0; *good && i < count; i++) {
         if (!read_copy(&reader, journal))
             return false;

@@ -300,6 +300,18 @@ static void test_senseless(void **state)
         assert_false(got.copies[0].there || got.copies[1].there || got.mentioned[0]);
         journal_free(&got);
     }
+    /* Nothing could follow the last sequence number. */
+    for (int last = 0; last < 2; last++) {
+        char bad[BLOCK];
+
+        memcpy(bad, file, sizeof(bad));
+        memset(bad + 16, 0xff, 8);
+        bad[16] = (char)(last ? 0xff : 0xfe);
+        seal(bad, len);
+        read_bytes(&got, bad, sizeof(bad));
+        assert_int_equal(got.sequence, last ? 0 : UINT64_MAX - 1);
+        journal_free(&got);
+    }
     for (size_t shorter = 0; shorter < len; shorter++) {
         char bad[BLOCK] = {0};
 
@@ -311,6 +323,29 @@ static void test_senseless(void **state)
         journal_free(&got);
     }
     journal_free(&journal);
+}
+
+/* A validator that no record of ours has could not be written again. */
+static void test_long_validator(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct journal journal = {0}, got;
+        size_t len;
+
+        begin();
+        set(&journal, 0, "", 0, 0);
+        append(&journal);
+        len = record_bytes(file) + JOURNAL_VALIDATOR_BYTES_MAX + more;
+        memset(file + 72, 'v', sizeof(file) - 72);
+        file[64] = (char)(JOURNAL_VALIDATOR_BYTES_MAX + more);
+        file[65] = (char)((JOURNAL_VALIDATOR_BYTES_MAX + more) >> 8);
+        seal(file, len);
+        read_bytes(&got, file, BLOCK);
+        assert_int_equal(got.sequence, more ? 0 : 1);
+        journal_free(&got);
+        journal_free(&journal);
+    }
 }
 
 static void test_too_many_extents(void **state)
@@ -367,10 +402,11 @@ static void test_sound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_format),
-        cmocka_unit_test(test_goes_round),       cmocka_unit_test(test_cut_short),
-        cmocka_unit_test(test_damaged),          cmocka_unit_test(test_senseless),
-        cmocka_unit_test(test_too_many_extents), cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_format),
+        cmocka_unit_test(test_goes_round),     cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_damaged),        cmocka_unit_test(test_senseless),
+        cmocka_unit_test(test_long_validator), cmocka_unit_test(test_too_many_extents),
+        cmocka_unit_test(test_sound),
     };
 
     return UNIT_RUN(tests);
