@@ -314,7 +314,7 @@ static struct io_uring_sqe *next_sqe(struct ring *ring)
 static void push(struct ring *ring, struct op *op)
 {
     struct io_uring_sqe *sqe = next_sqe(ring);
-    char *data = (char *)op->data + op->moved;
+    char *data = op->data ? (char *)op->data + op->moved : NULL;
     unsigned len = (unsigned)(op->len - op->moved);
 
     switch (op->code) {
