@@ -388,6 +388,11 @@ static void begin_head(struct response *response)
 
 static bool pass_over_interim(struct response *response)
 {
+    if (response->status < 100) {
+        refuse(response, "the server answered with the status %03d, which there is not",
+               response->status);
+        return false;
+    }
     if (response->status == 101) {
         refuse(response, "the server switched to another protocol, unasked");
         return false;
@@ -442,6 +447,10 @@ static bool settle_framing(struct response *response)
     }
     if (response->has_length && !span_to_u64(length, &response->length)) {
         refuse(response, "the response has a Content-Length that is no number");
+        return false;
+    }
+    if (response->length > INT64_MAX) {
+        refuse(response, "the response has a Content-Length beyond that of any file");
         return false;
     }
     if (response->to_head || no_content) {

@@ -168,6 +168,8 @@ static const struct {
     /* lengths that are none */
     {OK_LINE "Content-Length: 18446744073709551616\r\n\r\n", "Content-Length"},
     {OK_LINE "Content-Length: 99999999999999999999999\r\n\r\n", "Content-Length"},
+    {OK_LINE "Content-Length: 18446744073709551615\r\n\r\n", "beyond that of any file"},
+    {OK_LINE "Content-Length: 9223372036854775808\r\n\r\n", "beyond that of any file"},
     {OK_LINE "Content-Length: -1\r\n\r\n", "Content-Length"},
     {OK_LINE "Content-Length: +1\r\n\r\n", "Content-Length"},
     {OK_LINE "Content-Length: 0x5\r\n\r\n", "Content-Length"},
@@ -193,6 +195,8 @@ static const struct {
     {"HTTP/1.2 200 OK\r\n\r\n", "HTTP"},
     {"HTTP/1.1 20 OK\r\n\r\n", "not valid"},
     {"HTTP/1.1 2000 OK\r\n\r\n", "not valid"},
+    {"HTTP/1.1 000 OK\r\n\r\n" OK_LINE "\r\n", "000"},
+    {"HTTP/1.1 099 OK\r\n\r\n" OK_LINE "\r\n", "099"},
     {"HTTP/1.1 abc OK\r\n\r\n", "not valid"},
     {"HTTP/1.1  200 OK\r\n\r\n", "not valid"},
     {"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", "another protocol"},
