@@ -271,7 +271,7 @@ FLOODS = ("/head/endless-line", "/head/endless-fields", "/head/endless-interim",
 
 @pytest.mark.parametrize("threads", (0, 2))
 def test_floods_cost_no_memory(bad_origin, target, threads):
-    assert bounded(bad_origin, target, [f"{path}?{i}" for path in FLOODS for i in range(8)], threads) < 48 * 1024
+    assert bounded(bad_origin, target, [f"{path}?{i}" for path in FLOODS for i in range(8)], threads) < 16 * 1024
 
 
 @pytest.mark.parametrize("path", ("/body/endless", "/body/endless-length", "/chunks/endless"))
