@@ -103,7 +103,7 @@ static void check_again(const struct url *url)
 /* request_write() CHECKs that nothing splits its lines; the first two are the URL's. */
 static void check_request(const struct url *url)
 {
-    struct request_head head = {.method = "GET", .url = url};
+    struct request_head head = {.method = SPAN("GET"), .url = url};
     struct text out = {0}, expected = {0};
 
     request_write(&head, &out);
