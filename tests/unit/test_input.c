@@ -664,6 +664,36 @@ static void test_a_list_of_a_million(void **state)
     end(&f);
 }
 
+/* All that a line stands for, with its options and its number, before the next line. */
+static void test_patterns(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    setup(&f);
+    f.options.parameterized = true;
+    f.list = memfd_create("list", MFD_CLOEXEC);
+    assert_true(f.list >= 0);
+    feed(&f, "a[1-2]\tm{x,y}\tz\n out={1}.bin\n user-agent=u\n{\nb{c,d}\n");
+    snprintf(f.path, sizeof(f.path), "/proc/self/fd/%d", f.list);
+    open_input(&f);
+    for (unsigned i = 1; i <= 2; i++) {
+        expect(&f, i == 1 ? "a1" : "a2", 1);
+        assert_string_equal(f.request.out, i == 1 ? "1.bin" : "2.bin");
+        assert_string_equal(f.request.user_agent, "u");
+        assert_int_equal(f.request.mirror_count, 2);
+        assert_string_equal(f.request.mirrors[0], i == 1 ? "mx" : "my");
+        assert_string_equal(f.request.mirrors[1], "z");
+    }
+    expect(&f, "bc", 5);
+    assert_null(f.request.out);
+    assert_int_equal(f.request.mirror_count, 0);
+    assert_int_equal(f.report.failed, 1);
+    expect(&f, "bd", 5);
+    assert_int_equal(ask(&f), HAUL_SOURCE_END);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -686,6 +716,7 @@ int main(void)
         cmocka_unit_test(test_stdin_stays_as_it_is),
         cmocka_unit_test(test_lists_that_are_none),
         cmocka_unit_test(test_a_list_of_a_million),
+        cmocka_unit_test(test_patterns),
     };
 
     return UNIT_RUN(tests);
