@@ -8,6 +8,7 @@
 #include "http/request.h"
 
 #include "base/check.h"
+#include "http/base64.h"
 
 enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
 
@@ -143,31 +144,13 @@ static void add_others(struct text *out, const struct request_head *head)
     }
 }
 
-/* RFC 4648 4 */
-static void add_base64(struct text *out, struct span s)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    while (s.len > 0) {
-        unsigned bits = 0;
-        char group[4];
-
-        for (size_t i = 0; i < 3; i++)
-            bits = bits << 8 | (i < s.len ? (unsigned char)s.data[i] : 0);
-        for (size_t i = 0; i < 4; i++)
-            group[i] = i <= s.len ? digits[bits >> (18 - 6 * i) & 63] : '=';
-        text_add(out, span_make(group, sizeof(group)));
-        s = span_sub(s, 3, s.len);
-    }
-}
-
 static void add_authorization(struct text *out, const struct request_head *head)
 {
     struct text basic = {0};
 
     if (head->url->login) {
         text_add(&basic, SPAN("Basic "));
-        add_base64(&basic, span_of(head->url->login));
+        base64_add(&basic, span_of(head->url->login));
     }
     out->failed = out->failed || basic.failed;
     add_own(out, head, SPAN("Authorization"), text_span(&basic));
