@@ -182,10 +182,11 @@ struct haul_options {
     const char
         *netrc_path;     /* file with the logins of hosts; one that is not there has none [NULL] */
     bool auth_challenge; /* no login is sent before the server has asked for one [false] */
-    /* Proxies: "http://", "socks4://", "socks4a://", "socks5://" or "socks5h://", then
-     * "[user:password@]host[:port]". */
-    const char *http_proxy;  /* for http:// [NULL: all_proxy] */
-    const char *https_proxy; /* for https:// [NULL: all_proxy] */
+    /* Proxies: "http://" (which may be left out), "socks4://", "socks4a://", "socks5://" or
+     * "socks5h://", then "[user:password@]host[:port]"; the port is 1080 if none is named. With
+     * socks4 and socks5 names are resolved here. */
+    const char *http_proxy;  /* for http://; "": none [NULL: all_proxy] */
+    const char *https_proxy; /* for https://; "": none [NULL: all_proxy] */
     const char *all_proxy;   /* for both [NULL: none] */
     const char *no_proxy;    /* hosts to go to without one, with commas between: names with all
                                 below them, addresses, networks (10.0.0.0/8), "*" [NULL] */
@@ -261,7 +262,7 @@ struct haul_request {
     const char *password;
     const char *bearer; /* token (RFC 6750), for the same; NULL: none */
     const char *range;  /* "0-499", "500-" or "-500": this part only is the download; NULL: all */
-    const char *proxy;  /* NULL: the engine's; "": none */
+    const char *proxy;  /* for all its URLs, whatever no_proxy says; "": none; NULL: the engine's */
     enum haul_sink sink;
     int fd;             /* HAUL_SINK_FD */
     uint64_t bytes_max; /* HAUL_SINK_MEMORY: a longer body fails; 0: 64 MiB */

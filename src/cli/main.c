@@ -27,6 +27,7 @@
 #include "cli/output.h"
 #include "cli/pattern.h"
 #include "cli/progress.h"
+#include "cli/proxies.h"
 #include "cli/report.h"
 #include "haul/haul.h"
 
@@ -65,6 +66,7 @@ struct app {
     bool pause_said;
     bool full_disk_said;
     struct text netrc_path;
+    struct proxies proxies;
 };
 
 static uint64_t clock_ns(void)
@@ -248,6 +250,11 @@ static bool find_netrc(struct app *app, struct haul_error *error)
     return true;
 }
 
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
 static void engine_options(struct app *app, struct haul_options *engine)
 {
     const struct options *options = &app->options;
@@ -290,10 +297,10 @@ static void engine_options(struct app *app, struct haul_options *engine)
     engine->save_cookies = options->save_cookies;
     engine->auth_challenge = options->auth_challenge;
     engine->netrc_path = app->netrc_path.len > 0 ? app->netrc_path.data : NULL;
-    engine->http_proxy = options->http_proxy;
-    engine->https_proxy = options->https_proxy;
-    engine->all_proxy = options->all_proxy;
-    engine->no_proxy = options->no_proxy;
+    engine->http_proxy = app->proxies.http;
+    engine->https_proxy = app->proxies.https;
+    engine->all_proxy = app->proxies.all;
+    engine->no_proxy = app->proxies.none;
     engine->content_disposition = options->content_disposition;
     engine->allow_overwrite = options->allow_overwrite;
     engine->no_clobber = options->no_clobber;
@@ -525,6 +532,10 @@ static bool app_start(struct app *app, struct haul_error *error)
         return false;
     if (!find_netrc(app, error))
         return false;
+    if (!proxies_find(&app->proxies, &app->options, environment)) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return false;
+    }
     engine_options(app, &engine);
     app->engine = haul_engine_create(&engine, error);
     if (!app->engine)
@@ -570,6 +581,7 @@ static void app_finish(struct app *app)
     report_free(&app->report);
     text_free(&app->listing);
     text_free(&app->netrc_path);
+    proxies_free(&app->proxies);
     output_free(&app->listing_output);
     options_free(&app->options);
 }

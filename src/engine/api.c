@@ -10,6 +10,7 @@
 #include "engine/placement.h"
 #include "engine/transfer.h"
 #include "engine/worker.h"
+#include "http/proxy.h"
 #include "sink/names.h"
 
 enum {
@@ -144,6 +145,14 @@ static bool create_parts(struct haul_engine *engine, struct haul_error *error)
 {
     engine->limiter =
         create_limiter(&engine->options.public, engine->extra_max, ring_random(engine->ring));
+    engine->proxies =
+        proxy_rules_create(&(struct proxy_setup){.http = engine->options.public.http_proxy,
+                                                 .https = engine->options.public.https_proxy,
+                                                 .all = engine->options.public.all_proxy,
+                                                 .none = engine->options.public.no_proxy},
+                           error);
+    if (!engine->proxies)
+        return false;
     engine->names = names_create(ring_random(engine->ring));
     return engine->limiter && engine->names && create_workers(engine, error);
 }
@@ -158,6 +167,7 @@ static void destroy_parts(struct haul_engine *engine)
         if (ring_turn(engine->ring, UINT64_MAX) < 0)
             break;
     placement_destroy(engine->placement);
+    proxy_rules_destroy(engine->proxies);
     names_destroy(engine->names);
     limiter_destroy(engine->limiter);
     ring_destroy(engine->ring);

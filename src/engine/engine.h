@@ -29,6 +29,7 @@ enum {
 };
 
 struct names;
+struct proxy_rules;
 struct placement;
 struct worker;
 
@@ -47,6 +48,7 @@ struct haul_engine {
     unsigned extra_max; /* requests at once, besides one for each download */
     struct limiter *limiter;
     struct names *names;
+    struct proxy_rules *proxies; /* any thread may read them */
     struct socket_budget sockets;
     struct source_speeds speeds;
     struct inbox inbox; /* for results, where workers have threads */

@@ -58,6 +58,17 @@ static bool check_value(const char *value, const char *what, struct haul_error *
     return false;
 }
 
+static bool check_proxy(const char *text, struct haul_error *error)
+{
+    struct proxy *proxy;
+
+    if (!text || *text == '\0')
+        return true;
+    proxy = proxy_parse(span_of(text), error);
+    proxy_destroy(proxy);
+    return proxy != NULL;
+}
+
 bool request_extra_check(const struct haul_request *request, struct haul_error *error)
 {
     if (!check_method(request, error))
@@ -68,7 +79,8 @@ bool request_extra_check(const struct haul_request *request, struct haul_error *
         return refuse(error, "a range can only be asked of a plain GET");
     if (request->bearer && request->username)
         return refuse(error, "a login and a bearer token don't go together");
-    return check_value(request->content_type, "content type", error) &&
+    return check_proxy(request->proxy, error) &&
+           check_value(request->content_type, "content type", error) &&
            check_value(request->referer, "referer", error) &&
            check_value(request->username, "login", error) &&
            check_value(request->password, "password", error) &&
@@ -86,6 +98,15 @@ static bool copy_referer(char **copy, const char *referer)
     copied = engine_copy_string(copy, url.text);
     url_free(&url);
     return copied;
+}
+
+static bool take_proxy(struct request_extra *extra, const char *text)
+{
+    extra->has_proxy = text != NULL;
+    if (!text || *text == '\0')
+        return true;
+    extra->proxy = proxy_parse(span_of(text), NULL);
+    return extra->proxy != NULL;
 }
 
 static bool is_plain(const struct haul_request *request)
@@ -113,8 +134,7 @@ bool request_extra_create(struct request_extra **created, const struct haul_requ
         !engine_copy_string(&extra->username, request->username) ||
         !engine_copy_string(&extra->password, request->password) ||
         !engine_copy_string(&extra->bearer, request->bearer) ||
-        !engine_copy_string(&extra->range, request->range) ||
-        !engine_copy_string(&extra->proxy, request->proxy)) {
+        !engine_copy_string(&extra->range, request->range) || !take_proxy(extra, request->proxy)) {
         request_extra_destroy(extra);
         return false;
     }
@@ -141,7 +161,7 @@ void request_extra_destroy(struct request_extra *extra)
     forget(extra->password);
     forget(extra->bearer);
     free(extra->range);
-    forget(extra->proxy);
+    proxy_destroy(extra->proxy);
     free(extra);
 }
 

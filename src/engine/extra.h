@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "base/text.h"
 #include "haul/haul.h"
+#include "http/proxy.h"
 
 /* Strings are NUL-terminated and owned; NULL: not asked for. */
 struct request_extra {
@@ -20,13 +21,14 @@ struct request_extra {
     char *username;
     char *password;
     char *bearer;
-    char *range; /* "0-499", "500-" or "-500" */
-    char *proxy; /* "": none */
+    char *range;         /* "0-499", "500-" or "-500" */
+    bool has_proxy;      /* it goes through... */
+    struct proxy *proxy; /* ...this one, or none (NULL), whatever the engine has */
 };
 
 /* Whether all that is there can be asked. False: *error. */
 bool request_extra_check(const struct haul_request *request, struct haul_error *error);
-/* *extra: NULL if there is nothing of it. False: out of memory. */
+/* Of a request that is checked. *extra: NULL if there is nothing of it. False: out of memory. */
 bool request_extra_create(struct request_extra **extra, const struct haul_request *request);
 void request_extra_destroy(struct request_extra *extra); /* NULL is allowed */
 

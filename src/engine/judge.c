@@ -345,6 +345,10 @@ static enum transfer_verdict judge_refusal(struct leg *leg, const struct respons
     struct span reason = response_reason(response);
     enum haul_status verdict = HAUL_HTTP_ERROR;
 
+    if (status == 407 && leg->proxy && proxy_is_asked(leg->proxy, &leg->url)) {
+        proxy_refuse_login(leg->proxy, &leg->error);
+        return TRANSFER_DROP;
+    }
     if (status == 401 || status == 407)
         verdict = HAUL_UNAUTHORIZED;
     else if (status == 404 || status == 410)

@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "engine/placement.h"
+#include "http/proxy.h"
 #include "polite/backoff.h"
 
 enum { DISK_FULL_WAIT_S = 5 };
@@ -36,6 +37,7 @@ void leg_free(struct leg *leg)
     CHECK(leg->state == LEG_IDLE && !leg->request && !list_is_linked(&leg->node));
     url_free(&leg->url);
     url_free(&leg->next_url);
+    text_free(&leg->way_memory);
 }
 
 static struct leg *leg_at(struct haul_download *transfer, unsigned index)
@@ -516,7 +518,7 @@ static void make_room(struct leg *leg)
     unsigned number = placement_spare(engine->placement, leg->origin);
 
     if (number < engine->worker_count)
-        worker_close_idle(engine->workers[number], url_origin(&leg->url));
+        worker_close_idle(engine->workers[number], leg->way);
 }
 
 /* The first leg's choice is that of all. */
@@ -527,7 +529,7 @@ static void choose_worker(struct leg *leg)
     unsigned number = transfer->sink ? transfer->worker->number : 0;
 
     if (engine->placement) {
-        leg->origin = span_hash(url_origin(&leg->url), 0);
+        leg->origin = span_hash(leg->way, 0);
         if (!transfer->sink)
             number = placement_choose(engine->placement, leg->origin);
         leg->connection_expected = placement_begin(engine->placement, number, leg->origin);
@@ -556,6 +558,16 @@ static void count_start(struct leg *leg)
         transfer->sources.all[leg->source].users++;
 }
 
+static void choose_way(struct leg *leg)
+{
+    const struct request_extra *extra = leg->transfer->extra;
+
+    leg->proxy = extra && extra->has_proxy
+                     ? extra->proxy
+                     : proxy_choose(leg->transfer->engine->proxies, &leg->url);
+    leg->way = proxy_way(leg->proxy, &leg->url, &leg->way_memory);
+}
+
 void leg_start(struct leg *leg)
 {
     struct haul_download *transfer = leg->transfer;
@@ -568,10 +580,11 @@ void leg_start(struct leg *leg)
     url_free(&leg->next_url); /* of a redirect whose try came to nothing */
     leg->connection_made = false;
     leg->connection_kept = false;
+    choose_way(leg);
     choose_worker(leg);
     if (!transfer->sink)
         transfer->sink = transfer_make_sink(transfer);
-    if (transfer->sink) {
+    if (transfer->sink && !leg->way_memory.failed) {
         worker_begin(transfer->worker, leg);
     } else {
         error_set(&leg->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");

@@ -502,11 +502,14 @@ static void write_head(struct request *request)
         .header_sets = sets,
         .header_counts = counts,
         .set_count = same_origin ? COUNT_OF(sets) : 0,
+        .to_proxy = leg->proxy && proxy_is_asked(leg->proxy, &leg->url),
         .ranged = request->ranged,
         .range_from = request->asked.from,
         .range_to = request->asked.to,
     };
 
+    if (head.to_proxy)
+        head.proxy_authorization = leg->proxy->authorization;
     if (request->ranged && leg->source == body->validator_source)
         head.if_range = text_span(&body->validator);
     if (transfer->extra)
@@ -563,12 +566,13 @@ static void get_connection(struct request *request)
     struct connection *connection = NULL;
 
     if (!request->fresh)
-        connection = connector_take(connector, &request->leg->url);
+        connection = connector_take(connector, request->leg->way);
     request->state = REQUEST_CONNECTING;
     if (connection)
         send_request(request, connection);
     else
-        connect_start(connector, &request->connect, &request->leg->url);
+        connect_start(connector, &request->connect, &request->leg->url, request->leg->proxy,
+                      request->leg->way);
 }
 
 /* The server has closed an idle connection as we took it, or had sent more on it than belonged to

@@ -45,14 +45,17 @@ struct leg {
     struct haul_download *transfer;
     struct limiter_item item;
     unsigned tries;           /* since its last success */
-    uint64_t origin;          /* a hash of url's, while there is a request and a placement */
+    uint64_t origin;          /* a hash of its way, while there is a request and a placement */
     bool connection_expected; /* as placement_begin() said */
     /* Of the worker in LEG_ACTIVE, else of the engine's thread. */
-    struct message message; /* it travels by this */
-    struct list node;       /* body.legs or body.held */
-    unsigned source;        /* which of the transfer's it fetches from */
-    struct url url;         /* now, after redirects */
-    struct url next_url;    /* of a redirect, until the request that met it is over; else zero */
+    struct message message;    /* it travels by this */
+    struct list node;          /* body.legs or body.held */
+    unsigned source;           /* which of the transfer's it fetches from */
+    struct url url;            /* now, after redirects */
+    struct url next_url;       /* of a redirect, until the request that met it is over; else zero */
+    const struct proxy *proxy; /* NULL: none */
+    struct span way;           /* of both: which connections are good for it */
+    struct text way_memory;
     unsigned redirects;
     bool reduced;    /* a redirect has made a GET without body of the request */
     bool sent;       /* the last request has been given to a connection */

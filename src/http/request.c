@@ -14,7 +14,8 @@ enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
 
 /* Fields that haul writes or leaves out by itself; the user's take their place. */
 static const char *const own_names[] = {
-    "Host", "User-Agent", "Accept", "Accept-Encoding", "Authorization", "Referer", "Content-Type"};
+    "Host",          "User-Agent", "Accept",       "Accept-Encoding",
+    "Authorization", "Referer",    "Content-Type", "Proxy-Authorization"};
 
 /* What a user may not set, and why. */
 static const struct {
@@ -185,13 +186,15 @@ void request_write(const struct request_head *head, struct text *out)
     CHECK(request_check_token(head->method));
     text_add(out, head->method);
     text_add_char(out, ' ');
-    add_value(out, head->url->target);
+    add_value(out, head->to_proxy ? span_of(head->url->text) : head->url->target);
     text_add(out, SPAN(" HTTP/1.1\r\n"));
     add_own(out, head, SPAN("Host"), head->url->authority);
     add_own(out, head, SPAN("User-Agent"), head->user_agent);
     add_own(out, head, SPAN("Accept"), SPAN("*/*"));
     add_own(out, head, SPAN("Accept-Encoding"), SPAN("identity"));
     add_authorization(out, head);
+    if (head->to_proxy)
+        add_own(out, head, SPAN("Proxy-Authorization"), span_of(head->proxy_authorization));
     add_own(out, head, SPAN("Referer"), head->referer);
     add_body_fields(out, head);
     if (head->range.len > 0) {

@@ -46,7 +46,7 @@ static void connection_free(struct ref *ref)
     if (connection->sockets)
         socket_count_give(connection->sockets);
     text_free(&connection->outgoing);
-    free(connection->origin);
+    free(connection->way);
     free(connection);
 }
 

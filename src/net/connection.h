@@ -65,10 +65,10 @@ struct connection {
     size_t outgoing_sent;
     uint64_t sent_ns; /* when the last piece had gone */
     /* Of the connector, which keeps connections while nobody uses them. */
-    char *origin;          /* "https://host:port" that it leads to; owned */
+    char *way; /* what tells it from those that lead elsewhere; owned; not to be shown */
     struct list idle_node; /* among those of its host */
     struct list old_node;  /* among all idle ones, the longest idle first */
-    void *idle_host;
+    void *idle_way;
     uint64_t idle_since_ns;
     unsigned exchanges;           /* carried so far */
     struct socket_count *sockets; /* where its socket counts; NULL: nowhere */

@@ -25,10 +25,10 @@ enum trust_state {
     TRUST_FAILED   /* trust_error */
 };
 
-struct idle_host {
+struct idle_way {
     struct map_node node;
     struct list connections;
-    char *origin;
+    char *key;
 };
 
 struct connector {
@@ -38,7 +38,7 @@ struct connector {
     const struct log *log;
     struct connector_options options;
     struct buffers *ciphers;
-    struct map idle_hosts;
+    struct map idle_ways;
     struct list idle; /* all of them, longest idle first */
     size_t idle_count;
     struct timer idle_timer;
@@ -55,17 +55,17 @@ struct connector {
 
 static void idle_remove(struct connector *connector, struct connection *connection)
 {
-    struct idle_host *host = connection->idle_host;
+    struct idle_way *way = connection->idle_way;
 
     list_remove(&connection->idle_node);
     list_remove(&connection->old_node);
-    connection->idle_host = NULL;
+    connection->idle_way = NULL;
     connector->idle_count--;
-    if (list_is_linked(&host->connections))
+    if (list_is_linked(&way->connections))
         return;
-    map_remove(&connector->idle_hosts, &host->node);
-    free(host->origin);
-    free(host);
+    map_remove(&connector->idle_ways, &way->node);
+    free(way->key);
+    free(way);
 }
 
 static void close_oldest(struct connector *connector)
@@ -102,25 +102,25 @@ static void idle_timer_fired(struct timer *timer)
                          oldest_since_ns(connector) + IDLE_MAX_S * (uint64_t)NS_PER_S);
 }
 
-static struct idle_host *find_idle_host(struct connector *connector, struct span origin)
+static struct idle_way *find_idle_way(struct connector *connector, struct span key)
 {
-    struct map_node *node = map_find(&connector->idle_hosts, origin);
+    struct map_node *node = map_find(&connector->idle_ways, key);
 
-    return node ? MAP_ITEM(node, struct idle_host, node) : NULL;
+    return node ? MAP_ITEM(node, struct idle_way, node) : NULL;
 }
 
-static struct idle_host *add_idle_host(struct connector *connector, struct span origin)
+static struct idle_way *add_idle_way(struct connector *connector, struct span key)
 {
-    struct idle_host *host = alloc_zeroed(sizeof(*host));
+    struct idle_way *way = alloc_zeroed(sizeof(*way));
 
-    if (!host)
+    if (!way)
         return NULL;
-    list_init(&host->connections);
-    host->origin = alloc_copy(origin.data, origin.len);
-    if (host->origin && map_put(&connector->idle_hosts, &host->node, span_of(host->origin)))
-        return host;
-    free(host->origin);
-    free(host);
+    list_init(&way->connections);
+    way->key = alloc_copy(key.data, key.len);
+    if (way->key && map_put(&connector->idle_ways, &way->node, span_of(way->key)))
+        return way;
+    free(way->key);
+    free(way);
     return NULL;
 }
 
@@ -136,14 +136,14 @@ static bool is_fit(struct connector *connector, const struct connection *connect
     return look == RING_SOCKET_SILENT || (look == RING_SOCKET_DATA && connection->tls);
 }
 
-struct connection *connector_take(struct connector *connector, const struct url *url)
+struct connection *connector_take(struct connector *connector, struct span key)
 {
-    struct idle_host *host;
+    struct idle_way *way;
 
-    while ((host = find_idle_host(connector, url_origin(url)))) {
+    while ((way = find_idle_way(connector, key))) {
         /* The one used last is the likeliest to be open still, and warm. */
         struct connection *connection =
-            LIST_ITEM(host->connections.prev, struct connection, idle_node);
+            LIST_ITEM(way->connections.prev, struct connection, idle_node);
 
         idle_remove(connector, connection);
         if (is_fit(connector, connection))
@@ -153,39 +153,39 @@ struct connection *connector_take(struct connector *connector, const struct url 
     return NULL;
 }
 
-void connector_close_idle(struct connector *connector, struct span origin)
+void connector_close_idle(struct connector *connector, struct span key)
 {
-    struct idle_host *host = find_idle_host(connector, origin);
+    struct idle_way *way = find_idle_way(connector, key);
     struct connection *connection;
 
-    if (!host)
+    if (!way)
         return;
-    connection = LIST_ITEM(host->connections.next, struct connection, idle_node);
+    connection = LIST_ITEM(way->connections.next, struct connection, idle_node);
     idle_remove(connector, connection);
     connection_close(connection);
 }
 
 void connector_give(struct connector *connector, struct connection *connection)
 {
-    struct span origin = span_of(connection->origin);
-    struct idle_host *host;
+    struct span key = span_of(connection->way);
+    struct idle_way *way;
 
     if (!connection_quiet(connection) ||
         connector->sockets.open > connector->options.connections_max) {
         connection_close(connection);
         return;
     }
-    host = find_idle_host(connector, origin);
-    if (!host)
-        host = add_idle_host(connector, origin);
-    if (!host) {
+    way = find_idle_way(connector, key);
+    if (!way)
+        way = add_idle_way(connector, key);
+    if (!way) {
         connection_close(connection);
         return;
     }
     connection_set_user(connection, NULL, NULL);
-    connection->idle_host = host;
+    connection->idle_way = way;
     connection->idle_since_ns = ring_now_ns(connector->ring);
-    list_push_back(&host->connections, &connection->idle_node);
+    list_push_back(&way->connections, &connection->idle_node);
     list_push_back(&connector->idle, &connection->old_node);
     connector->idle_count++;
     if (!timer_runs(&connector->idle_timer))
@@ -204,6 +204,7 @@ static void connect_end(struct connect *connect, struct connection *connection,
     timer_stop(&connect->timer);
     connect->state = CONNECT_IDLE;
     connect->dial = NULL;
+    connect->tunnel = NULL;
     connect->connection = NULL;
     connect->done(connect, connection, error);
 }
@@ -267,10 +268,9 @@ static void connect_timed_out(struct timer *timer)
 static void make_connection(struct connect *connect, int fd, struct haul_error *error)
 {
     struct connector *connector = connect->connector;
-    struct span origin = url_origin(connect->url);
     struct connection *connection = NULL;
     struct tls_session *tls = NULL;
-    char *copy = alloc_copy(origin.data, origin.len);
+    char *copy = alloc_copy(connect->way.data, connect->way.len);
 
     error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     if (copy && connect->url->secure)
@@ -289,7 +289,7 @@ static void make_connection(struct connect *connect, int fd, struct haul_error *
     connection->sockets = &connector->sockets;
     if (tls && connect->resumption == RESUMPTION_ALLOWED && tls_resume(tls))
         connect->resumption = RESUMPTION_TRIED;
-    connection->origin = copy;
+    connection->way = copy;
     connect->connection = connection;
     error->status = HAUL_OK;
 }
@@ -316,6 +316,7 @@ static void dial_done(void *context, int fd, const struct haul_error *error)
     struct connect *connect = context;
 
     connect->dial = NULL;
+    connect->tunnel = NULL;
     if (fd < 0)
         connect_end(connect, NULL, error);
     else
@@ -332,16 +333,38 @@ static void dial_failed(struct timer *timer)
     connect_end(connect, NULL, &error);
 }
 
+static void start_tunnel(struct connect *connect)
+{
+    struct connector *connector = connect->connector;
+    struct tunnel_setup setup = {
+        .ring = connector->ring,
+        .resolver = connector->resolver,
+        .sockets = &connector->sockets,
+        .proxy = connect->proxy,
+        .url = connect->url,
+        .timeout_ns = connector->options.timeout_ns,
+        .done = dial_done,
+        .context = connect,
+    };
+
+    log_write(connector->log, HAUL_LOG_DEBUG, "%.*s: through the proxy %s",
+              SPAN_ARG(url_origin(connect->url)), connect->proxy->text);
+    connect->tunnel = tunnel_start(&setup);
+}
+
 static void connect_dial(struct connect *connect)
 {
     struct connector *connector = connect->connector;
 
     connect->state = CONNECT_DIALLING;
     timer_init(&connect->timer, connect_timed_out);
-    connect->dial =
-        dial_start(connector->ring, connector->resolver, &connector->sockets, connect->url->host,
-                   connect->url->port, connector->options.timeout_ns, dial_done, connect);
-    if (connect->dial)
+    if (connect->proxy)
+        start_tunnel(connect);
+    else
+        connect->dial = dial_start(connector->ring, connector->resolver, &connector->sockets,
+                                   connect->url->host, connect->url->port,
+                                   connector->options.timeout_ns, dial_done, connect);
+    if (connect->dial || connect->tunnel)
         return;
     timer_init(&connect->timer, dial_failed);
     ring_timer_start(connector->ring, &connect->timer, ring_now_ns(connector->ring));
@@ -385,11 +408,14 @@ void connect_init(struct connect *connect,
     timer_init(&connect->timer, connect_timed_out);
 }
 
-void connect_start(struct connector *connector, struct connect *connect, const struct url *url)
+void connect_start(struct connector *connector, struct connect *connect, const struct url *url,
+                   const struct proxy *proxy, struct span way)
 {
     CHECK(connect->state == CONNECT_IDLE);
     connect->connector = connector;
     connect->url = url;
+    connect->proxy = proxy;
+    connect->way = way;
     connect->resumption = RESUMPTION_ALLOWED;
     if (!url->secure || connector->trust_state == TRUST_READY) {
         connect_dial(connect);
@@ -418,6 +444,8 @@ void connect_cancel(struct connect *connect)
     case CONNECT_DIALLING:
         if (connect->dial)
             dial_cancel(connect->dial);
+        if (connect->tunnel)
+            tunnel_cancel(connect->tunnel);
         break;
     case CONNECT_HANDSHAKE:
         connection_close(connect->connection);
@@ -425,6 +453,7 @@ void connect_cancel(struct connect *connect)
     }
     timer_stop(&connect->timer);
     connect->dial = NULL;
+    connect->tunnel = NULL;
     connect->connection = NULL;
     connect->state = CONNECT_IDLE;
 }
@@ -434,7 +463,7 @@ static void connector_free(struct ref *ref)
     struct connector *connector = CONTAINER_OF(ref, struct connector, ref);
 
     tls_trust_destroy(connector->trust);
-    map_free(&connector->idle_hosts);
+    map_free(&connector->idle_ways);
     buffers_destroy(connector->ciphers);
     free(connector);
 }
@@ -457,7 +486,7 @@ struct connector *connector_create(struct ring *ring, struct resolver *resolver,
     connector->log = log;
     connector->options = *options;
     connector->sockets = (struct socket_count){.budget = options->sockets, .make_room = make_room};
-    map_init(&connector->idle_hosts, ring_random(ring));
+    map_init(&connector->idle_ways, ring_random(ring));
     list_init(&connector->idle);
     list_init(&connector->waiting_for_trust);
     timer_init(&connector->idle_timer, idle_timer_fired);

@@ -373,7 +373,7 @@ static struct chunk *take_chunk(struct exchange *exchange)
     if (exchange->state == EXCHANGE_HEAD)
         return buffers_take(exchange->buffers, share_now(exchange), HEAD_BYTES);
     if (!exchange->share)
-        exchange->share = buffers_join(exchange->buffers, span_of(exchange->connection->origin));
+        exchange->share = buffers_join(exchange->buffers, span_of(exchange->connection->way));
     if (bytes > exchange->chunk_bytes_max)
         bytes = exchange->chunk_bytes_max;
     if (has_length(exchange) && wanted_left(exchange) < bytes - RING_DIRECT_BYTES)

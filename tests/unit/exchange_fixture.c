@@ -101,8 +101,8 @@ static void connect_pair(void)
     fcntl(f.server, F_SETFL, O_NONBLOCK);
     f.connection = connection_create(f.ring, f.buffers, fds[0], NULL, NULL, NULL);
     assert_non_null(f.connection);
-    f.connection->origin = strdup(ORIGIN); /* as the connector does */
-    assert_non_null(f.connection->origin);
+    f.connection->way = strdup(ORIGIN); /* as the connector does */
+    assert_non_null(f.connection->way);
 }
 
 void begin_with(uint64_t timeout_ms)

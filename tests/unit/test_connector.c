@@ -96,7 +96,8 @@ static void start(struct caller *caller, size_t server)
     *caller = (struct caller){0};
     connect_init(&caller->connect, connected);
     ring_read_clock(f.ring);
-    connect_start(f.connector, &caller->connect, &f.urls[server]);
+    connect_start(f.connector, &caller->connect, &f.urls[server], NULL,
+                  url_origin(&f.urls[server]));
     assert_int_equal(caller->done, 0);
 }
 
@@ -152,7 +153,7 @@ static void test_oldest_idle_is_closed(void **state)
     assert_true(is_open(ends[0]) && is_open(ends[2]) && is_open(ends[3]));
     assert_int_equal(connector_idle(f.connector), 1);
     /* One that is taken is in use again, and no room for others. */
-    taken = connector_take(f.connector, &f.urls[0]);
+    taken = connector_take(f.connector, url_origin(&f.urls[0]));
     assert_ptr_equal(taken, callers[0].connection);
     connection_close(callers[2].connection);
     dial(&callers[1], 1);

@@ -38,6 +38,49 @@ static void test_plain(void **state)
                    "\r\n");
 }
 
+/* RFC 9112 3.2.2; the proxy's login is for nobody else. */
+static void test_to_proxy(void **state)
+{
+    static const char *const lines[] = {"Proxy-Authorization: Bearer x", "X: y"};
+    static const char *const *const sets[] = {lines};
+    static const size_t counts[] = {COUNT_OF(lines)};
+
+    (void)state;
+    assert_request("http://u:p@example.com:8080/a?b#c",
+                   (struct request_head){.to_proxy = true, .proxy_authorization = "Basic cTpy"},
+                   "GET http://example.com:8080/a?b HTTP/1.1\r\n"
+                   "Host: example.com:8080\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Authorization: Basic dTpw\r\n"
+                   "Proxy-Authorization: Basic cTpy\r\n"
+                   "\r\n");
+    assert_request("http://h/",
+                   (struct request_head){.to_proxy = true,
+                                         .proxy_authorization = "Basic cTpy",
+                                         .header_sets = sets,
+                                         .header_counts = counts,
+                                         .set_count = 1},
+                   "GET http://h/ HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Proxy-Authorization: Bearer x\r\n"
+                   "X: y\r\n"
+                   "\r\n");
+    assert_request("http://h/",
+                   (struct request_head){.proxy_authorization = "Basic cTpy",
+                                         .header_sets = sets,
+                                         .header_counts = counts,
+                                         .set_count = 1},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "X: y\r\n"
+                   "\r\n");
+}
+
 static void test_range(void **state)
 {
     (void)state;
@@ -221,13 +264,10 @@ static void test_check_long_header(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_range),
-        cmocka_unit_test(test_body),
-        cmocka_unit_test(test_login),
-        cmocka_unit_test(test_users_headers),
-        cmocka_unit_test(test_check_header),
-        cmocka_unit_test(test_check_long_header),
+        cmocka_unit_test(test_plain),        cmocka_unit_test(test_to_proxy),
+        cmocka_unit_test(test_range),        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_login),        cmocka_unit_test(test_users_headers),
+        cmocka_unit_test(test_check_header), cmocka_unit_test(test_check_long_header),
     };
 
     return UNIT_RUN(tests);
