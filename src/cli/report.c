@@ -170,9 +170,9 @@ static uint64_t bytes_received(const struct haul_result *result)
 }
 
 /* What people can do about it, NULL where there is nothing short to say. */
-static const char *advice(enum haul_status status)
+static const char *advice(const struct haul_result *result)
 {
-    switch (status) {
+    switch (result->status) {
     case HAUL_TIMEOUT:
         return "--timeout=SEC waits longer";
     case HAUL_CONNECT_TIMEOUT:
@@ -182,7 +182,8 @@ static const char *advice(enum haul_status status)
     case HAUL_CANNOT_RESUME:
         return "to a file (without -o -) it would be begun anew";
     case HAUL_UNAUTHORIZED:
-        return "https://USER:PASSWORD@... or --header logs in";
+        return result->http_status == 401 ? "https://USER:PASSWORD@... or --header logs in"
+                                          : "--all-proxy=http://USER:PASSWORD@... logs in to it";
     case HAUL_TOO_SLOW:
         return "a lower --lowest-speed-limit, or none, would let it go on";
     case HAUL_DISK_FULL:
@@ -265,7 +266,7 @@ static void report_failed(struct report *report, const struct haul_result *resul
                           uint64_t list_line)
 {
     struct text *line = &report->line;
-    const char *hint = advice(result->status);
+    const char *hint = advice(result);
 
     text_printf(line, "failed: ");
     add_place(line, list, list_line);

@@ -346,7 +346,7 @@ static enum transfer_verdict judge_refusal(struct leg *leg, const struct respons
     enum haul_status verdict = HAUL_HTTP_ERROR;
 
     if (status == 407 && leg->proxy && proxy_is_asked(leg->proxy, &leg->url)) {
-        proxy_refuse_login(leg->proxy, &leg->error);
+        proxy_refuse_login(leg->proxy, status, &leg->error);
         return TRANSFER_DROP;
     }
     if (status == 401 || status == 407)

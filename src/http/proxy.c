@@ -232,12 +232,12 @@ void proxy_write_connect(const struct proxy *proxy, const struct url *url, struc
     text_add(out, SPAN("\r\n"));
 }
 
-void proxy_refuse_login(const struct proxy *proxy, struct haul_error *error)
+void proxy_refuse_login(const struct proxy *proxy, int status, struct haul_error *error)
 {
     error_set(error, HAUL_UNAUTHORIZED, 0,
-              proxy->login ? "the proxy %s refuses the login (407)"
-                           : "the proxy %s asks for a login (407)",
-              proxy->text);
+              proxy->login ? "the proxy %s refuses the login (%d)"
+                           : "the proxy %s asks for a login (%d)",
+              proxy->text, status);
 }
 
 /* --- what no proxy is for -------------------------------------------------------------------- */

@@ -56,8 +56,8 @@ struct span proxy_way(const struct proxy *proxy, const struct url *url, struct t
 /* Appends the head of a CONNECT request (RFC 9110 9.3.6) for the URL's host and port. */
 void proxy_write_connect(const struct proxy *proxy, const struct url *url, struct text *out);
 
-/* The error of a 407. */
-void proxy_refuse_login(const struct proxy *proxy, struct haul_error *error);
+/* The error of a 407, or another answer that means the same. */
+void proxy_refuse_login(const struct proxy *proxy, int status, struct haul_error *error);
 
 /* Strings as people give them; NULL: nothing is said. An empty http or https: none for these,
  * whatever `all` says. */

@@ -217,8 +217,8 @@ static void refused_connect(struct tunnel *tunnel)
     const struct url *url = tunnel->setup.url;
     enum haul_status verdict = HAUL_HTTP_ERROR;
 
-    if (status == 407) {
-        proxy_refuse_login(tunnel->setup.proxy, &tunnel->error);
+    if (status == 407 || status == 401) { /* 401: tinyproxy, of a wrong password */
+        proxy_refuse_login(tunnel->setup.proxy, status, &tunnel->error);
         return;
     }
     if (status == 408 || status == 429 || status >= 500)

@@ -71,7 +71,8 @@ def plain_binary():
 DEFAULT_SIGNALS = ["env", "--default-signal=INT,TERM,HUP,PIPE"]
 # What would make one test depend on the environment of another's machine.
 FOREIGN_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "NO_COLOR", "TERM", "http_proxy", "https_proxy", "all_proxy",
-                     "no_proxy", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES")
+                     "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "LOCALDOMAIN", "RES_OPTIONS",
+                     "HOSTALIASES")
 PATIENCE = 20 if WRAP else 1
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error|haul: bug|ERROR SUMMARY: [1-9]")
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
