@@ -15,6 +15,7 @@ import pytest
 
 import testbed
 from haul import BINARY, PATIENCE, WRAP, check_files, is_sanitized, run
+from proxies import ScriptedProxy
 
 MIB = 1 << 20
 SOON = 5  # seconds; who waits in vain for what was lost takes longer
@@ -27,6 +28,8 @@ WAYS = {
     "segments": ("http", "large", ("-s", "4", "-k", "1M")),
     "durable": ("http", "small", ("--durable", "--check-digest=require")),
     "checksum": ("http", "small", ("--checksum",)),
+    "connect": ("tls13-ecdsa", "small", ("--all-proxy=http://user:password@PROXY",)),
+    "socks5": ("http", "small", ("--all-proxy=socks5://user:password@PROXY",)),
 }
 
 pytestmark = [
@@ -46,17 +49,24 @@ def server(tmp_path_factory):
         yield nginx
 
 
+@pytest.fixture(scope="module")
+def proxy():
+    with ScriptedProxy(login="user:password") as scripted:
+        yield scripted
+
+
 class Runs:
     """The same download many times, each in a directory of its own."""
 
-    def __init__(self, server, directory, way):
+    def __init__(self, server, proxy, directory, way):
         kind, self.name, options = WAYS[way]
+        options = tuple(option.replace("PROXY", f"127.0.0.1:{proxy.port}") for option in options)
         self.source = server.root / self.name
         if options == ("--checksum",):
             options = (f"--checksum=sha-256={testbed.sha256(self.source)}",)
         # What is lost for good is not to be taken for trouble of the network, and tried again.
         self.arguments = ["-m", "2", "--retry-wait=0.01", "-t", 20, "--connect-timeout=20", "--ca-certificate", server.ca,
-                          *options, server.url(kind, f"/{self.name}")]
+                          *options, server.url(kind, f"/{self.name}", host="localhost" if way == "socks5" else None)]
         self.directory = directory
         self.library = testbed.c_program("failing_malloc", "-shared", "-fPIC", "-g")
 
@@ -119,8 +129,8 @@ def where(report):
 
 @pytest.mark.parametrize("more", ("0", "all"))
 @pytest.mark.parametrize("way", WAYS)
-def test_every_allocation_may_fail(server, tmp_path, way, more):
-    runs = Runs(server, tmp_path, way)
+def test_every_allocation_may_fail(server, proxy, tmp_path, way, more):
+    runs = Runs(server, proxy, tmp_path, way)
     count = runs.count()
     assert 20 < count < ALLOCATIONS_MAX, "too few to be true, or too many for the time that there is"
     # A few more: what one failure makes necessary.
