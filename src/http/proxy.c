@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "http/base64.h"
+#include "http/host.h"
 
 enum { ADDRESS_BYTES_MAX = 16, SHOWN_MAX = 120 };
 
@@ -252,7 +253,7 @@ enum entry_kind {
 struct entry {
     enum entry_kind kind;
     uint16_t port; /* 0: any */
-    struct span name;
+    struct host_name name;
     unsigned char address[ADDRESS_BYTES_MAX];
     size_t address_bytes;
     unsigned bits; /* of the address that count */
@@ -264,7 +265,6 @@ struct proxy_rules {
     struct proxy *all;
     bool http_said;
     bool https_said;
-    char *none; /* entries' names point into it */
     struct entry *entries;
     size_t entry_count;
 };
@@ -345,8 +345,7 @@ static void read_entry(struct span text, struct entry *entry)
         base = span_sub(base, 1, base.len);
     if (base.len > 0 && base.data[base.len - 1] == '.')
         base.len--;
-    entry->name = base;
-    if (base.len > 0 && !masked)
+    if (base.len > 0 && !masked && host_parse(&entry->name, base, NULL))
         entry->kind = ENTRY_NAME;
 }
 
@@ -381,7 +380,8 @@ static bool entry_matches(const struct entry *entry, const struct url *url,
     case ENTRY_ALL:
         return true;
     case ENTRY_NAME:
-        return address_bytes == 0 && is_within(url->host, entry->name);
+        return address_bytes == 0 &&
+               is_within(url->host, span_make(entry->name.data, entry->name.len));
     case ENTRY_ADDRESS:
         return address_bytes == entry->address_bytes &&
                same_bits(address, entry->address, entry->bits);
@@ -438,15 +438,9 @@ static struct span next_part(struct span *rest)
 
 static bool read_none(struct proxy_rules *rules, const char *none)
 {
-    struct span rest;
+    struct span rest = span_of(none);
     size_t count = 0;
 
-    if (!none)
-        return true;
-    rules->none = alloc_copy(none, strlen(none));
-    if (!rules->none)
-        return false;
-    rest = span_of(rules->none);
     while (next_part(&rest).len > 0)
         count++;
     if (count == 0)
@@ -454,7 +448,7 @@ static bool read_none(struct proxy_rules *rules, const char *none)
     rules->entries = alloc_zeroed(count * sizeof(*rules->entries));
     if (!rules->entries)
         return false;
-    rest = span_of(rules->none);
+    rest = span_of(none);
     while (rules->entry_count < count)
         read_entry(next_part(&rest), &rules->entries[rules->entry_count++]);
     return true;
@@ -493,7 +487,6 @@ void proxy_rules_destroy(struct proxy_rules *rules)
     proxy_destroy(rules->http);
     proxy_destroy(rules->https);
     proxy_destroy(rules->all);
-    free(rules->none);
     free(rules->entries);
     free(rules);
 }

@@ -222,6 +222,13 @@ static void test_exempt(void **state)
         {"a,b c\td", "http://d/", true},
         {"a,b c\td", "http://ab/", false},
         {"localhost", "http://127.0.0.1/", false},
+        {"b\xc3\xbc"
+         "cher.example",
+         "http://www.xn--bcher-kva.example/", true},
+        {"xn--bcher-kva.example",
+         "http://www.b\xc3\xbc"
+         "cher.example/",
+         true},
         {"com", "http://example.com/", true},
         /* ports */
         {"h:8080", "http://h:8080/", true},
