@@ -39,6 +39,13 @@ void text_free(struct text *text)
     *text = (struct text){0};
 }
 
+void text_wipe(struct text *text)
+{
+    if (text->data)
+        explicit_bzero(text->data, text->capacity);
+    text_free(text);
+}
+
 void text_clear(struct text *text)
 {
     text->len = 0;

@@ -21,6 +21,7 @@ struct text {
 };
 
 void text_free(struct text *text);
+void text_wipe(struct text *text);  /* the same for secrets: nothing is left in the memory */
 void text_clear(struct text *text); /* keeps the memory, forgets a failure */
 /* So many bytes can be added without an allocation; false: there is no memory, which is no failure
  * of what is added later. */

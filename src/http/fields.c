@@ -12,15 +12,6 @@
 /* Longer delays become this one, 292 years, so that it can be counted in nanoseconds. */
 #define DELAY_S_MAX ((uint64_t)(INT64_MAX / 1000000000))
 
-struct date {
-    unsigned year;
-    unsigned month; /* from 1 */
-    unsigned day;
-    unsigned hour;
-    unsigned minute;
-    unsigned second;
-};
-
 static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -148,6 +139,14 @@ static int64_t unix_time(const struct date *date)
     return ((days * 24 + date->hour) * 60 + date->minute) * 60 + date->second;
 }
 
+bool date_to_unix(const struct date *date, int64_t *unix_s)
+{
+    if (date->month < 1 || date->month > 12 || !is_real(date))
+        return false;
+    *unix_s = unix_time(date);
+    return true;
+}
+
 bool field_date(struct span value, int64_t *unix_s)
 {
     struct date date = {0};
@@ -156,10 +155,7 @@ bool field_date(struct span value, int64_t *unix_s)
     if (!parse_imf_fixdate(value, &date) && !parse_rfc850_date(value, &date) &&
         !parse_asctime_date(value, &date))
         return false;
-    if (!is_real(&date))
-        return false;
-    *unix_s = unix_time(&date);
-    return true;
+    return date_to_unix(&date, unix_s);
 }
 
 static bool is_digits(struct span s)

@@ -8,6 +8,17 @@
 
 #include "base/span.h"
 
+/* In UTC. */
+struct date {
+    unsigned year;
+    unsigned month; /* from 1 */
+    unsigned day;
+    unsigned hour;
+    unsigned minute;
+    unsigned second; /* 60: a leap second */
+};
+/* Seconds since 1970; false: there is no such day or time. */
+bool date_to_unix(const struct date *date, int64_t *unix_s);
 /* An HTTP-date in any of its three forms (RFC 9110 5.6.7), as seconds since 1970. */
 bool field_date(struct span value, int64_t *unix_s);
 /* Retry-After (RFC 9110 10.2.3): seconds, or a date against now_s; a date gone by is 0; never

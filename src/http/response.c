@@ -625,10 +625,22 @@ bool response_keep_alive(const struct response *response)
     return response->keep_alive;
 }
 
+struct span response_next_field(const struct response *response, const char *name, size_t *at)
+{
+    struct span wanted = span_of(name);
+
+    while (*at < response->field_count) {
+        size_t index = (*at)++;
+
+        if (span_equal_nocase(field_name(response, index), wanted))
+            return field_value(response, index);
+    }
+    return (struct span){0};
+}
+
 struct span response_field(const struct response *response, const char *name)
 {
-    for (size_t i = 0; i < response->field_count; i++)
-        if (span_equal_nocase(field_name(response, i), span_of(name)))
-            return field_value(response, i);
-    return (struct span){0};
+    size_t at = 0;
+
+    return response_next_field(response, name, &at);
 }

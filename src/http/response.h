@@ -63,5 +63,7 @@ bool response_has_length(const struct response *response);
 bool response_keep_alive(const struct response *response);
 /* The first field of that name, without blanks around it; data NULL: there is none. */
 struct span response_field(const struct response *response, const char *name);
+/* The same for the next one; *at begins as 0. */
+struct span response_next_field(const struct response *response, const char *name, size_t *at);
 
 #endif

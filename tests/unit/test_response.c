@@ -304,7 +304,7 @@ static void test_fields(void **state)
 
     (void)state;
     for (size_t piece = 1; piece < sizeof(input); piece++) {
-        size_t at;
+        size_t at, next;
 
         response_start(response, false);
         assert_int_equal(feed(response, span_make(input, sizeof(input) - 1), piece, &at, NULL),
@@ -316,6 +316,11 @@ static void test_fields(void **state)
         assert_non_null(response_field(response, "empty").data);
         assert_null(response_field(response, "only-interim").data);
         assert_null(response_field(response, "locatio").data);
+        next = 0;
+        assert_span(response_next_field(response, "etag", &next), "\"first\"");
+        assert_span(response_next_field(response, "etag", &next), "\"second\"");
+        assert_null(response_next_field(response, "etag", &next).data);
+        assert_null(response_next_field(response, "etag", &next).data);
         assert_null(response_field(response, "").data);
     }
     response_start(response, false);
