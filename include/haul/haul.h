@@ -354,6 +354,10 @@ HAUL_API haul_engine *haul_engine_create(const struct haul_options *options,
  * released. NULL is allowed. */
 HAUL_API void haul_engine_destroy(haul_engine *engine);
 
+/* Writes the cookies to options.save_cookies now, unless that is up to date. False: *error, and
+ * what was there before is still there. */
+HAUL_API bool haul_save_cookies(haul_engine *engine, struct haul_error *error);
+
 /*
  * Takes a download in. *handle, where handle is not NULL, is the caller's until
  * haul_download_release(). False: the request can't be (bad URL, bad option, no memory); the

@@ -561,6 +561,8 @@ static int app_run(struct app *app)
     handle_signals(app->engine);
     left = loop(app);
     unhandle_signals();
+    if (!haul_save_cookies(app->engine, &error))
+        report_failure(&app->report, &error);
     haul_engine_destroy(app->engine);
     app->engine = NULL;
     if (left < 0) {

@@ -141,6 +141,22 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
     return true;
 }
 
+static bool create_session(struct haul_engine *engine, struct haul_error *error)
+{
+    const struct haul_options *options = &engine->options.public;
+    struct session_setup setup = {
+        .load_cookies = options->load_cookies,
+        .save_cookies = options->save_cookies,
+        .netrc_path = options->netrc_path,
+        .auth_challenge = options->auth_challenge,
+        .log = &engine->log,
+        .seed = ring_random(engine->ring),
+        .now_s = ring_wall_s(engine->ring),
+    };
+
+    return session_init(&engine->session, &setup, error);
+}
+
 static bool create_parts(struct haul_engine *engine, struct haul_error *error)
 {
     engine->limiter =
@@ -154,7 +170,8 @@ static bool create_parts(struct haul_engine *engine, struct haul_error *error)
     if (!engine->proxies)
         return false;
     engine->names = names_create(ring_random(engine->ring));
-    return engine->limiter && engine->names && create_workers(engine, error);
+    return engine->limiter && engine->names && create_session(engine, error) &&
+           create_workers(engine, error);
 }
 
 static void destroy_parts(struct haul_engine *engine)
@@ -166,6 +183,7 @@ static void destroy_parts(struct haul_engine *engine)
     while (ring_busy(engine->ring) > 0)
         if (ring_turn(engine->ring, UINT64_MAX) < 0)
             break;
+    session_finish(&engine->session);
     placement_destroy(engine->placement);
     proxy_rules_destroy(engine->proxies);
     names_destroy(engine->names);
@@ -220,8 +238,14 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     return engine;
 }
 
+bool haul_save_cookies(haul_engine *engine, struct haul_error *error)
+{
+    return session_save(&engine->session, ring_wall_s(engine->ring), error);
+}
+
 void haul_engine_destroy(haul_engine *engine)
 {
+    struct haul_error error;
     struct list *node;
 
     if (!engine)
@@ -237,6 +261,8 @@ void haul_engine_destroy(haul_engine *engine)
         ref_drop(&transfer->ref);
     }
     CHECK(engine->transfer_count == 0);
+    if (!haul_save_cookies(engine, &error))
+        log_write(&engine->log, HAUL_LOG_ERROR, "%s", error.text);
     destroy_parts(engine);
 }
 

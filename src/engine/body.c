@@ -335,7 +335,8 @@ void body_leg_over(struct leg *leg, const struct haul_error *error)
         leg->error = *error;
     if (leg->error.status == HAUL_OK && !leg->next_url.text && !body->stopping && body->open)
         check_whole(leg);
-    check_ranges(leg);
+    if (leg->challenge.len == 0)
+        check_ranges(leg);
     leg->outcome = outcome_of(leg);
     leg->more = leg->outcome == LEG_DONE && find_range(transfer, leg->speed, &range, &victim);
     leg->range = (struct extent){0};

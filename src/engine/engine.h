@@ -15,6 +15,7 @@
 #include "net/sockets.h"
 #include "polite/limiter.h"
 #include "ring/ring.h"
+#include "session/session.h"
 
 enum {
     RETRY_WAIT_MAX_S = 60,
@@ -51,6 +52,7 @@ struct haul_engine {
     struct proxy_rules *proxies; /* any thread may read them */
     struct socket_budget sockets;
     struct source_speeds speeds;
+    struct session session;
     struct inbox inbox; /* for results, where workers have threads */
     struct worker **workers;
     unsigned worker_count;       /* one, without a thread, or options.public.threads */

@@ -359,11 +359,26 @@ static enum transfer_verdict judge_refusal(struct leg *leg, const struct respons
                 reason.len > 100 ? 100 : (int)reason.len, reason.data);
 }
 
+static void note_fields(const struct response *response, const char *name, struct text *values)
+{
+    size_t at = 0;
+    struct span value;
+
+    while ((value = response_next_field(response, name, &at)).data) {
+        if (values->len > 0)
+            text_add_char(values, '\n');
+        text_add(values, value);
+    }
+}
+
 enum transfer_verdict transfer_judge(struct leg *leg, const struct response *response)
 {
     int status = response_status(response);
 
     leg->http_status = status;
+    note_fields(response, "set-cookie", &leg->set_cookies);
+    if (status == 401)
+        note_fields(response, "www-authenticate", &leg->challenge);
     if (status == 206)
         return judge_partial(leg, response);
     if (status >= 200 && status < 300)

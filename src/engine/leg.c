@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "engine/placement.h"
 #include "http/proxy.h"
+#include "http/request.h"
 #include "polite/backoff.h"
 
 enum { DISK_FULL_WAIT_S = 5 };
@@ -32,12 +33,21 @@ void leg_init(struct leg *leg, struct haul_download *transfer)
     list_init(&leg->node);
 }
 
+static void forget_fields(struct leg *leg)
+{
+    text_wipe(&leg->cookies);
+    text_wipe(&leg->authorization);
+    text_wipe(&leg->set_cookies);
+    text_free(&leg->challenge);
+}
+
 void leg_free(struct leg *leg)
 {
     CHECK(leg->state == LEG_IDLE && !leg->request && !list_is_linked(&leg->node));
     url_free(&leg->url);
     url_free(&leg->next_url);
     text_free(&leg->way_memory);
+    forget_fields(leg);
 }
 
 static struct leg *leg_at(struct haul_download *transfer, unsigned index)
@@ -306,16 +316,112 @@ static void retry(struct leg *leg, const struct haul_error *error, bool alone)
     queue_again(leg, now + wait);
 }
 
+/* Another request, but no other try. */
+static void ask_again(struct leg *leg)
+{
+    leg->tries--;
+    if (leg->counted)
+        leg->transfer->tries--;
+    queue_again(leg, 0);
+}
+
 static void redirect(struct leg *leg)
 {
     url_free(&leg->url);
     leg->url = leg->next_url;
     leg->next_url = (struct url){0};
     leg->url_served = false;
-    leg->tries--; /* judge() has counted it as a redirect */
-    if (leg->counted)
-        leg->transfer->tries--;
-    queue_again(leg, 0);
+    ask_again(leg); /* judge() has counted it as a redirect */
+}
+
+/* --- the session --------------------------------------------------------------------------- */
+
+/* Whether the leg asks the origin that its source's URL names: where a redirect may lead is none of
+ * the user's choosing. */
+static bool is_at_home(const struct leg *leg)
+{
+    const struct haul_download *transfer = leg->transfer;
+    struct url own;
+    bool same;
+
+    if (leg->source == 0)
+        return span_equal(url_origin(&leg->url), span_of(transfer->asked_origin));
+    if (!url_parse(&own, span_of(source_url(leg)), NULL))
+        return false;
+    same = url_same_origin(&own, &leg->url);
+    url_free(&own);
+    return same;
+}
+
+static struct login_ask login_ask(const struct leg *leg)
+{
+    const struct request_extra *extra = leg->transfer->extra;
+    struct login_ask ask = {
+        .url = &leg->url, .method = transfer_method(leg), .own = is_at_home(leg)};
+
+    if (extra) {
+        ask.user = extra->username;
+        ask.password = extra->password;
+        ask.bearer = extra->bearer;
+    }
+    return ask;
+}
+
+/* What the request says of who asks. False: out of memory. */
+static bool identify(struct leg *leg)
+{
+    struct haul_engine *engine = leg->transfer->engine;
+    struct session *session = &engine->session;
+    struct login_ask ask = login_ask(leg);
+
+    if (jar_count(session->jar) > 0)
+        jar_give(session->jar, &leg->url, ring_wall_s(engine->ring), &leg->cookies);
+    logins_authorize(session->logins, &ask, &leg->login, &leg->authorization);
+    return !leg->cookies.failed && !leg->authorization.failed;
+}
+
+/* The user's own line stands in the place of any answer. */
+static bool has_own_authorization(const struct leg *leg)
+{
+    const struct haul_download *transfer = leg->transfer;
+    const struct haul_options *options = options_of(transfer);
+
+    return span_equal(url_origin(&leg->url), span_of(transfer->asked_origin)) &&
+           (request_has_header(options->headers, options->header_count, SPAN("Authorization")) ||
+            request_has_header((const char *const *)transfer->headers, transfer->header_count,
+                               SPAN("Authorization")));
+}
+
+static bool can_answer(struct leg *leg)
+{
+    struct session *session = &leg->transfer->engine->session;
+    uint64_t random[2] = {fresh_random(leg), fresh_random(leg)};
+    struct login_ask ask;
+
+    if (leg->outcome != LEG_FAILED || leg->error.status != HAUL_UNAUTHORIZED ||
+        leg->challenge.len == 0 || leg->challenge.failed || has_own_authorization(leg))
+        return false;
+    ask = login_ask(leg);
+    return logins_answer(session->logins, &ask, text_span(&leg->challenge), random, &leg->login);
+}
+
+/* What the response has taught. */
+static void learn(struct leg *leg)
+{
+    struct haul_engine *engine = leg->transfer->engine;
+    struct span rest = text_span(&leg->set_cookies);
+
+    while (rest.len > 0)
+        jar_take(engine->session.jar, &leg->url, span_cut(&rest, '\n'), ring_wall_s(engine->ring));
+    if (can_answer(leg)) {
+        log_write(&engine->log, HAUL_LOG_INFO, "%s: the server asks for a login, and gets it",
+                  leg->transfer->shown_url);
+        leg->outcome = LEG_CHALLENGED;
+        leg->error = fine;
+    } else {
+        leg->login = (struct login_state){0};
+    }
+    forget_fields(leg);
 }
 
 /* --- a request is over ----------------------------------------------------------------------- */
@@ -422,6 +528,9 @@ static void go_on(struct leg *leg)
     case LEG_REDIRECTED:
         redirect(leg);
         break;
+    case LEG_CHALLENGED:
+        ask_again(leg);
+        break;
     case LEG_FAILED:
         if (is_stale(leg)) {
             use_source(leg, leg->source);
@@ -442,6 +551,7 @@ void leg_ended(struct message *message)
     struct haul_download *transfer = leg->transfer;
 
     give_back_grant(leg);
+    learn(leg);
     note_source(leg);
     transfer->complete = transfer->complete || leg->outcome == LEG_COMPLETE;
     transfer->stopping = transfer->stopping || leg->outcome == LEG_STOPPED || transfer->complete;
@@ -584,7 +694,7 @@ void leg_start(struct leg *leg)
     choose_worker(leg);
     if (!transfer->sink)
         transfer->sink = transfer_make_sink(transfer);
-    if (transfer->sink && !leg->way_memory.failed) {
+    if (transfer->sink && !leg->way_memory.failed && identify(leg)) {
         worker_begin(transfer->worker, leg);
     } else {
         error_set(&leg->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");

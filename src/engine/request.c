@@ -478,8 +478,6 @@ static void fill_head(struct request_head *head, const struct leg *leg,
     head->range = span_of(extra->range);
     if (leg->reduced)
         return;
-    if (extra->method || extra->data)
-        head->method = request_extra_method(extra);
     head->has_body = extra->data != NULL;
     head->body_bytes = extra->data_bytes;
     head->content_type = extra->content_type ? span_of(extra->content_type)
@@ -496,8 +494,10 @@ static void write_head(struct request *request)
     const char *const *sets[] = {options->headers, (const char *const *)transfer->headers};
     size_t counts[] = {options->header_count, transfer->header_count};
     struct request_head head = {
-        .method = transfer->kind == HAUL_SINK_NONE ? SPAN("HEAD") : SPAN("GET"),
+        .method = transfer_method(leg),
         .url = &leg->url,
+        .authorization = text_span(&leg->authorization),
+        .cookies = text_span(&leg->cookies),
         .user_agent = span_of(transfer->user_agent ? transfer->user_agent : options->user_agent),
         .header_sets = sets,
         .header_counts = counts,
@@ -520,9 +520,11 @@ static void write_head(struct request *request)
         text_add(&request->head, span_make(transfer->extra->data, transfer->extra->data_bytes));
 }
 
-/* A long body is not kept until the next request. */
+/* A long body is not kept until the next request, nor is what nobody else may know. */
 static void forget_head(struct request *request)
 {
+    if (request->leg->authorization.len + request->leg->cookies.len > 0)
+        explicit_bzero(request->head.data, request->head.len);
     if (request->head.capacity > HEAD_BYTES_KEPT)
         text_free(&request->head);
 }

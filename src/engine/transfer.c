@@ -114,6 +114,15 @@ void transfer_close(struct haul_download *transfer)
         transfer_end(transfer);
 }
 
+struct span transfer_method(const struct leg *leg)
+{
+    const struct haul_download *transfer = leg->transfer;
+
+    if (transfer->kind == HAUL_SINK_NONE)
+        return SPAN("HEAD");
+    return leg->reduced ? SPAN("GET") : request_extra_method(transfer->extra);
+}
+
 /* For the transfer's worker, which alone will use it. */
 struct sink *transfer_make_sink(const struct haul_download *transfer)
 {

@@ -34,6 +34,7 @@ enum leg_outcome {
     LEG_DONE,       /* its range is stored, or there was none for it; `more`: there would be one */
     LEG_COMPLETE,   /* the whole body is stored */
     LEG_REDIRECTED, /* next_url says where to */
+    LEG_CHALLENGED, /* the engine's thread makes this of LEG_FAILED: a 401 can be answered */
     LEG_FAILED,     /* error says why; others may go on */
     LEG_STOPPED     /* the body's error says why: no leg can go on as it is */
 };
@@ -47,6 +48,7 @@ struct leg {
     unsigned tries;           /* since its last success */
     uint64_t origin;          /* a hash of its way, while there is a request and a placement */
     bool connection_expected; /* as placement_begin() said */
+    struct login_state login;
     /* Of the worker in LEG_ACTIVE, else of the engine's thread. */
     struct message message;    /* it travels by this */
     struct list node;          /* body.legs or body.held */
@@ -57,9 +59,13 @@ struct leg {
     struct span way;           /* of both: which connections are good for it */
     struct text way_memory;
     unsigned redirects;
-    bool reduced;    /* a redirect has made a GET without body of the request */
-    bool sent;       /* the last request has been given to a connection */
-    bool url_served; /* something has come from there, for this leg or the one it follows */
+    bool reduced;        /* a redirect has made a GET without body of the request */
+    bool sent;           /* the last request has been given to a connection */
+    bool url_served;     /* something has come from there, for this leg or the one it follows */
+    struct text cookies; /* for the request; these four are empty between two */
+    struct text authorization;
+    struct text set_cookies; /* of the response, with line feeds between */
+    struct text challenge;   /* of a 401, the same */
     int http_status;
     uint64_t retry_after_ns;
     bool hopeless;        /* another try would be no use, whatever the status says */
@@ -145,6 +151,8 @@ struct haul_download *transfer_create(struct haul_engine *engine,
 void transfer_refuse(struct haul_engine *engine, const struct haul_request *request,
                      const struct haul_error *error);
 void transfer_cancel(struct haul_download *transfer);
+/* What the leg's next request is. Any thread that has the leg. */
+struct span transfer_method(const struct leg *leg);
 /* For its worker, which alone will use it. NULL: out of memory. */
 struct sink *transfer_make_sink(const struct haul_download *transfer);
 /* Ends those that were cancelled while they waited; from the loop. */

@@ -14,8 +14,8 @@ enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
 
 /* Fields that haul writes or leaves out by itself; the user's take their place. */
 static const char *const own_names[] = {
-    "Host",          "User-Agent", "Accept",       "Accept-Encoding",
-    "Authorization", "Referer",    "Content-Type", "Proxy-Authorization"};
+    "Host",   "User-Agent", "Accept",       "Accept-Encoding",    "Authorization",
+    "Cookie", "Referer",    "Content-Type", "Proxy-Authorization"};
 
 /* What a user may not set, and why. */
 static const struct {
@@ -81,12 +81,17 @@ static void add_field(struct text *out, struct span name, struct span value)
     text_add(out, SPAN("\r\n"));
 }
 
-static bool set_has(const struct request_head *head, size_t set, struct span name)
+bool request_has_header(const char *const *headers, size_t count, struct span name)
 {
-    for (size_t i = 0; i < head->header_counts[set]; i++)
-        if (span_equal_nocase(field_name(head->header_sets[set][i]), name))
+    for (size_t i = 0; i < count; i++)
+        if (span_equal_nocase(field_name(headers[i]), name))
             return true;
     return false;
+}
+
+static bool set_has(const struct request_head *head, size_t set, struct span name)
+{
+    return request_has_header(head->header_sets[set], head->header_counts[set], name);
 }
 
 /* Whether a set of higher precedence than `set` holds the name. */
@@ -145,19 +150,6 @@ static void add_others(struct text *out, const struct request_head *head)
     }
 }
 
-static void add_authorization(struct text *out, const struct request_head *head)
-{
-    struct text basic = {0};
-
-    if (head->url->login) {
-        text_add(&basic, SPAN("Basic "));
-        base64_add(&basic, span_of(head->url->login));
-    }
-    out->failed = out->failed || basic.failed;
-    add_own(out, head, SPAN("Authorization"), text_span(&basic));
-    text_free(&basic);
-}
-
 static void add_range(struct text *out, const struct request_head *head)
 {
     text_printf(out, "Range: bytes=%llu-", (unsigned long long)head->range_from);
@@ -192,9 +184,10 @@ void request_write(const struct request_head *head, struct text *out)
     add_own(out, head, SPAN("User-Agent"), head->user_agent);
     add_own(out, head, SPAN("Accept"), SPAN("*/*"));
     add_own(out, head, SPAN("Accept-Encoding"), SPAN("identity"));
-    add_authorization(out, head);
+    add_own(out, head, SPAN("Authorization"), head->authorization);
     if (head->to_proxy)
         add_own(out, head, SPAN("Proxy-Authorization"), span_of(head->proxy_authorization));
+    add_own(out, head, SPAN("Cookie"), head->cookies);
     add_own(out, head, SPAN("Referer"), head->referer);
     add_body_fields(out, head);
     if (head->range.len > 0) {

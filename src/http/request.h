@@ -14,9 +14,11 @@ struct request_head {
     struct span method; /* a token */
     const struct url *url;
     struct span user_agent;
-    struct span referer;      /* empty: none */
-    bool has_body;            /* of body_bytes, to follow the head */
-    struct span content_type; /* of it */
+    struct span authorization; /* empty: none */
+    struct span cookies;       /* the same */
+    struct span referer;       /* the same */
+    bool has_body;             /* of body_bytes, to follow the head */
+    struct span content_type;  /* of it */
     uint64_t body_bytes;
     /* The user's own fields, "Name: value"; sets in the order of precedence, the last wins. One of
      * our own names (Host, User-Agent, Accept, Accept-Encoding ...) replaces ours; "Name:" without
@@ -41,6 +43,8 @@ void request_write(const struct request_head *head, struct text *out);
 /* Whether a user's field line can go on the wire: a token, a colon, and no control character
  * (RFC 9110 5.5). False: *error says what is wrong with it. */
 bool request_check_header(const char *line, struct haul_error *error);
+/* Whether there is one of that name among lines that passed it. */
+bool request_has_header(const char *const *headers, size_t count, struct span name);
 /* RFC 9110 5.6.2: what methods and the names of fields are. */
 bool request_check_token(struct span token);
 /* The same as for a line, for a value alone, as User-Agent and If-Range take it. */

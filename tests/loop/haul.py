@@ -107,7 +107,7 @@ class Haul:
         ignore = [f"--ignore-signal={ignored}"] if ignored else []
         preloads = [f"LD_PRELOAD={preload}"] if preload else []
         environment = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
-        environment |= {"LC_ALL": "C.UTF-8"} | (env or {})
+        environment |= {"LC_ALL": "C.UTF-8", "HOME": "/nonexistent"} | (env or {})
         self._stdout, self._stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         self._started = time.monotonic()
         self.process = subprocess.Popen(
