@@ -534,6 +534,8 @@ bool url_copy(struct url *copy, const struct url *url)
 void url_free(struct url *url)
 {
     free(url->text);
+    if (url->login)
+        explicit_bzero(url->login, strlen(url->login));
     free(url->login);
     *url = (struct url){0};
 }
