@@ -130,7 +130,7 @@ static int begin(bool to_head)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
     CHECK(fcntl(fds[1], F_SETFL, O_NONBLOCK) == 0);
     connection = connection_create(ring, buffers, fds[0], NULL, NULL, NULL);
-    CHECK(connection && (connection->origin = strdup("http://h:80")));
+    CHECK(connection && (connection->way = strdup("http://h:80")));
     exchange_init(&run->exchange, &user, ring, buffers, response,
                   UINT64_C(600) * (uint64_t)NS_PER_S);
     ring_read_clock(ring);

@@ -20,7 +20,7 @@ static const char *environment(const char *name)
 
 static void assert_text(const char *what, const char *found, const char *expected)
 {
-    if (!found != !expected || (found && strcmp(found, expected) != 0))
+    if (found ? !expected || strcmp(found, expected) != 0 : expected != NULL)
         fail_msg("%s: %s instead of %s", what, found ? found : "(none)",
                  expected ? expected : "(none)");
 }
