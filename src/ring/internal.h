@@ -37,6 +37,7 @@ struct ring {
     uint64_t now_ns;
     struct wheel wheel;
     struct list ready;       /* ops that were carried out at once and wait for their `done` */
+    struct list yielded;     /* ops that are ready from the next turn on */
     struct mailbox finished; /* ops that helper threads are done with */
     struct offload *offload;
     int wake_fd;

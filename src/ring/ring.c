@@ -177,6 +177,7 @@ struct ring *ring_create(const struct ring_options *options, struct haul_error *
     ring->now_ns = clock_monotonic_ns();
     wheel_init(&ring->wheel, ring->now_ns);
     list_init(&ring->ready);
+    list_init(&ring->yielded);
     mailbox_init(&ring->finished);
     ring->offload = offload_create(ring, options->helper_threads);
     if (!ring->offload)
@@ -540,7 +541,7 @@ int ring_turn(struct ring *ring, uint64_t until_ns)
     if (res == 0) {
         if (!ring->wake_armed)
             arm_wake(ring);
-        if (list_is_linked(&ring->ready))
+        if (list_is_linked(&ring->ready) || list_is_linked(&ring->yielded))
             until_ns = 0;
         res = wait_for_completions(ring, next_ns < until_ns ? next_ns : until_ns);
     }
@@ -554,6 +555,7 @@ int ring_turn(struct ring *ring, uint64_t until_ns)
         end_ready(ring);
     }
     end_finished(ring);
+    list_move_all(&ring->yielded, &ring->ready);
     end_ready(ring);
     wheel_advance(&ring->wheel, ring->now_ns);
     ring->turning = false;
@@ -577,6 +579,13 @@ void ring_timer_start(struct ring *ring, struct timer *timer, uint64_t at_ns)
 void ring_later(struct ring *ring, struct op *op)
 {
     op_ready(ring, op, 0);
+}
+
+void ring_yield(struct ring *ring, struct op *op)
+{
+    op_begin(ring, op, OP_READY);
+    op->res = 0;
+    list_push_back(&ring->yielded, &op->node);
 }
 
 int ring_socket(struct ring *ring, int family)

@@ -105,6 +105,9 @@ void ring_cancel(struct ring *ring, struct op *op);
 
 /* Does nothing: `done` follows from the loop, in the same turn if one is going on. */
 void ring_later(struct ring *ring, struct op *op);
+/* The same once a turn, after all that the kernel has completed: for work that is long, and done
+ * piece by piece so that others are not held up. */
+void ring_yield(struct ring *ring, struct op *op);
 
 /* Sockets: connect(2), recv(2), send(2), poll(2). recv: what there is, 0 at the peer's end; send:
  * all bytes, or an error. */

@@ -461,6 +461,11 @@ void ring_later(struct ring *ring, struct op *op)
     op_ready(ring, op, 0);
 }
 
+void ring_yield(struct ring *ring, struct op *op)
+{
+    op_ready(ring, op, 0);
+}
+
 void ring_offload(struct ring *ring, struct op *op, int (*work)(struct op *op))
 {
     struct pending *pending = pending_create(ring, op, PENDING_WORK, OP_HELPER);

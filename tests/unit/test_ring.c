@@ -125,6 +125,34 @@ static void test_later(void **state)
     end();
 }
 
+static void yielding_done(struct op *op, int res)
+{
+    struct chain *chain = CONTAINER_OF(op, struct chain, act.op);
+
+    act_done(op, res);
+    if (chain->left-- > 0)
+        ring_yield(ring, op);
+}
+
+/* Once a turn, however many turns there are, and no turn waits meanwhile. */
+static void test_yield(void **state)
+{
+    struct chain chain = {.left = 9};
+
+    (void)state;
+    begin();
+    act_init(&chain.act);
+    chain.act.op.done = yielding_done;
+    ring_yield(ring, &chain.act.op);
+    for (unsigned calls = 0; calls < 10; calls++) {
+        assert_int_equal(chain.act.calls, calls);
+        turn_ms(10000);
+    }
+    assert_int_equal(chain.act.calls, 10);
+    assert_int_equal(ring_busy(ring), 0);
+    end();
+}
+
 /* What an op did before must not tell on what it does next. */
 static void test_op_used_again(void **state)
 {
@@ -548,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_unused),
         cmocka_unit_test(test_owner_is_held),
         cmocka_unit_test(test_later),
+        cmocka_unit_test(test_yield),
         cmocka_unit_test(test_op_used_again),
         cmocka_unit_test(test_timers),
         cmocka_unit_test(test_data_before_timer),
