@@ -190,7 +190,13 @@ struct haul_options {
     const char *all_proxy;   /* for both [NULL: none] */
     const char *no_proxy;    /* hosts to go to without one, with commas between: names with all
                                 below them, addresses, networks (10.0.0.0/8), "*" [NULL] */
-    bool accept_codings; /* ask for gzip, deflate, br and zstd, and store what was in it [false] */
+    /*
+     * Ask for gzip, deflate, br and zstd, and store what was in it; but not for parts of files, for
+     * heads, where a digest is required, nor for names that end in .gz, .tgz, .zst and the like. A
+     * body that is more than 500 times what was sent, and more than 32 MiB, or more than 1 TiB,
+     * fails. [false]
+     */
+    bool accept_codings;
     /* Names and times. */
     bool content_disposition; /* the server may say what the file is called [true] */
     bool allow_overwrite;     /* a finished file takes the place of one of the same name [false] */
@@ -295,7 +301,8 @@ struct haul_result {
     uint64_t resumed_bytes; /* of these, there before this download began */
     uint64_t again_bytes;   /* received, though they had been received before */
     bool verified;          /* a checksum or digest has been compared, and was right */
-    uint64_t total;         /* of the body; UINT64_MAX: the server did not say */
+    uint64_t total;         /* of the body; UINT64_MAX: the server did not say, or it came in a
+                               content coding */
     uint64_t duration_ns;   /* from the first grant to the end */
     const void *data;       /* HAUL_SINK_MEMORY: `bytes` of them; NULL if it failed, or if none */
     void *user;

@@ -429,6 +429,7 @@ void body_take_up(struct haul_download *transfer)
 
     body->prepared = true;
     body->looked = true;
+    body->coded = false;
     text_clear(&body->validator);
     extents_clear(&body->earlier);
     if (body->fresh || !usable || !request_check_value(text_span(&sink->validator)))
@@ -446,7 +447,7 @@ bool body_may_resume(const struct haul_download *transfer, unsigned source)
 {
     const struct body *body = &transfer->body;
 
-    if (body->single || body->fresh || extents_count(&transfer->sink->stored) == 0)
+    if (body->single || body->coded || body->fresh || extents_count(&transfer->sink->stored) == 0)
         return false;
     return body->decided || transfer->sink->foreign ||
            (body->validator.len > 0 && source == body->validator_source);
@@ -459,7 +460,7 @@ struct sink_version body_version(const struct haul_download *transfer)
     const struct body *body = &transfer->body;
     struct sink_version version = {.total = body->total};
 
-    if (body->single)
+    if (body->single || body->coded)
         return version;
     if (body->validator_source == 0)
         version.validator = text_span(&body->validator);

@@ -31,6 +31,8 @@ struct body {
     bool open;        /* the sink takes what belongs to this version */
     bool resting;     /* the sink is being closed between two tries */
     bool fresh;       /* what is stored can't be gone on from */
+    bool coded;       /* what is stored was unpacked: neither its length nor what names its
+                         version are known, and nothing can be gone on from */
     bool ranges;      /* parts of it can be asked for */
     bool ranges_good; /* one has come */
     bool ranges_bad;  /* that went wrong: not again */

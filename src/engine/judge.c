@@ -131,6 +131,11 @@ static bool take_digest(struct leg *leg, const struct response *response, bool w
         *verdict = drop(leg, HAUL_CHECKSUM, "the server sends no digest to compare the file with");
         return false;
     }
+    if (body->coded) {
+        leg->request->announced = digest;
+        leg->request->is_announced = true;
+        return true;
+    }
     if (body->is_announced && digest.type == body->announced.type &&
         !digest_equal(&digest, &body->announced)) {
         *verdict = begin_anew(leg, "the file has changed on the server");
@@ -148,13 +153,17 @@ static enum transfer_verdict fetch(struct leg *leg, const struct response *respo
     struct body *body = &transfer->body;
     enum transfer_verdict verdict;
 
+    if (!decode_find(leg, response, &leg->request->codings, &leg->error))
+        return TRANSFER_DROP;
+    body->coded = leg->request->codings.count > 0;
     if (!take_digest(leg, response, true, &verdict))
         return verdict;
     text_clear(&body->validator);
-    if (!body->single)
+    if (!body->single && !body->coded)
         text_add(&body->validator, strong_validator(response));
     body->validator_source = leg->source;
-    body->total = response_has_length(response) ? response_length(response) : UINT64_MAX;
+    body->total =
+        response_has_length(response) && !body->coded ? response_length(response) : UINT64_MAX;
     if (response_framing(response) == RESPONSE_EMPTY && transfer->kind != HAUL_SINK_NONE)
         body->total = 0; /* a 204 has no body, whatever its fields say (RFC 9112 6.3) */
     body->resumed_bytes = 0;

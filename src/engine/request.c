@@ -19,15 +19,11 @@
 
 #include "base/alloc.h"
 #include "engine/judge.h"
+#include "engine/pace.h"
+#include "engine/unpack.h"
 #include "http/request.h"
 
-enum {
-    DRAIN_BYTES_MAX = 64 * 1024,
-    DRAIN_MS_MAX = 500,
-    PACE_MS = 500, /* over which the speed is taken */
-    SLOW_S = 5,    /* for so long a connection may be too slow */
-    HEAD_BYTES_KEPT = 64 * 1024
-};
+enum { DRAIN_BYTES_MAX = 64 * 1024, DRAIN_MS_MAX = 500, HEAD_BYTES_KEPT = 64 * 1024 };
 
 static const struct haul_error fine = {.status = HAUL_OK};
 
@@ -54,6 +50,9 @@ static void request_end(struct request *request)
     timer_stop(&request->pace_timer);
     free(request->compare);
     request->compare = NULL;
+    if (request->decode)
+        decode_release(request->decode);
+    request->decode = NULL;
     request->state = REQUEST_IDLE;
     request->leg = NULL;
     list_push_front(&request->worker->idle_requests, &request->node);
@@ -74,7 +73,14 @@ static void finish(struct request *request, const struct haul_error *error)
     request->state = REQUEST_SETTLING;
     if (request->error.status == HAUL_OK)
         request->error = *error;
+    if (request->decode)
+        decode_stop(request->decode);
     settle(request);
+}
+
+void request_finish(struct request *request, const struct haul_error *error)
+{
+    finish(request, error);
 }
 
 static void check_given_up(void *context)
@@ -90,7 +96,7 @@ void request_abort(struct request *request, const struct haul_error *error)
     struct sink *sink = sink_of(request);
 
     connect_cancel(&request->connect);
-    if (request->state == REQUEST_BODY &&
+    if (request->state == REQUEST_BODY && !request->decode &&
         (error->status == HAUL_UNFINISHED || error->status == HAUL_TOO_SLOW)) {
         request->ending = true;
         exchange_stop(&request->exchange);
@@ -111,79 +117,6 @@ static void fail_all(struct request *request, const struct haul_error *error)
     request_abort(request, error);
 }
 
-/* --- pace ------------------------------------------------------------------------------------ */
-
-uint64_t request_position(const struct request *request)
-{
-    const struct leg *leg = request->leg;
-    uint64_t at = request->base_bytes + request->exchange.received_bytes;
-
-    if (request->state == REQUEST_SETTLING)
-        return leg->range.to;
-    return request->state == REQUEST_BODY && at > leg->range.from ? at : leg->range.from;
-}
-
-static uint64_t speed_of(uint64_t bytes, uint64_t ns)
-{
-    return ns == 0 ? 0 : (uint64_t)((double)bytes * (double)NS_PER_S / (double)ns);
-}
-
-/* While nothing comes, nothing notes how slow it has become. */
-uint64_t request_speed(const struct request *request)
-{
-    uint64_t ns = ring_now_ns(request->worker->ring) - request->pace_ns;
-    uint64_t speed = request->leg->speed;
-
-    if (request->state == REQUEST_BODY && ns > PACE_MS * (uint64_t)NS_PER_MS)
-        speed = speed_of(request->pace_bytes, ns) + 1; /* 0 would be unknown */
-    return speed;
-}
-
-static void note_pace(struct request *request, size_t bytes)
-{
-    uint64_t now = ring_now_ns(request->worker->ring);
-
-    request->pace_bytes += bytes;
-    request->slow_bytes += bytes;
-    if (now - request->pace_ns < PACE_MS * (uint64_t)NS_PER_MS)
-        return;
-    request->leg->speed = speed_of(request->pace_bytes, now - request->pace_ns);
-    request->pace_ns = now;
-    request->pace_bytes = 0;
-}
-
-static void start_pace(struct request *request)
-{
-    request->pace_ns = ring_now_ns(request->worker->ring);
-    request->pace_bytes = 0;
-    request->slow_bytes = 0;
-    if (request->worker->options->lowest_speed > 0)
-        ring_timer_start(request->worker->ring, &request->pace_timer,
-                         request->pace_ns + SLOW_S * (uint64_t)NS_PER_S);
-}
-
-static void pace_due(struct timer *timer)
-{
-    struct request *request = CONTAINER_OF(timer, struct request, pace_timer);
-    uint64_t lowest = request->worker->options->lowest_speed;
-    uint64_t speed = request->slow_bytes / SLOW_S;
-    struct haul_error error;
-
-    if (request->state != REQUEST_BODY)
-        return;
-    /* Where we are the ones who are waited for, the connection can't be judged. */
-    if (speed < lowest && request->exchange.receiving) {
-        request->leg->speed = speed;
-        error_set(&error, HAUL_TOO_SLOW, 0, "%llu bytes per second, for %d s",
-                  (unsigned long long)speed, SLOW_S);
-        request_abort(request, &error);
-        return;
-    }
-    request->slow_bytes = 0;
-    ring_timer_start(request->worker->ring, timer,
-                     ring_now_ns(request->worker->ring) + SLOW_S * (uint64_t)NS_PER_S);
-}
-
 /* --- the body, into the sink ----------------------------------------------------------------- */
 
 static void chunk_used(struct request_write *slot)
@@ -195,7 +128,10 @@ static void chunk_used(struct request_write *slot)
         return;
     slot->chunk = NULL;
     request->writing--;
-    exchange_give_chunk(&request->exchange, chunk);
+    if (request->decode)
+        decode_give(request->decode, chunk);
+    else
+        exchange_give_chunk(&request->exchange, chunk);
     settle(request);
 }
 
@@ -238,6 +174,11 @@ static void write_chunk(struct request *request, struct chunk *chunk, struct spa
     if (!body->stopping && verify_chunk(body->verify, &slot->piece, offset, data.data, data.len))
         slot->users++;
     sink_write(sink_of(request), &slot->write);
+}
+
+void request_store(struct request *request, struct chunk *chunk, struct span data, uint64_t offset)
+{
+    write_chunk(request, chunk, data, offset);
 }
 
 /* Takes what is only to be compared from the beginning of *data, which stands at *offset in the
@@ -327,9 +268,13 @@ static void exchange_body(struct exchange *exchange, struct chunk *chunk, size_t
     }
     transfer = transfer_of(request);
     worker_count(&request->worker->counts.bytes, len);
+    pace_note(request, len);
+    if (request->decode) {
+        decode_add(request->decode, chunk, from, len);
+        return;
+    }
     transfer->body.received_bytes += len;
     body_show_more(transfer, len);
-    note_pace(request, len);
     take_body(request, chunk, span_make(chunk->data + from, len), request->base_bytes + offset);
 }
 
@@ -354,15 +299,21 @@ static void start_body(struct request *request)
     const struct sink *sink = sink_of(request);
     const struct extent *range = &request->leg->range;
     struct exchange *exchange = &request->exchange;
+    struct haul_error error;
 
+    if (request->codings.count > 0 && !unpack_start(request)) {
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        fail_all(request, &error);
+        return;
+    }
     request->state = REQUEST_BODY;
     exchange->lent_max = sink->writes_max;
-    exchange->chunk_bytes_max = sink->chunk_bytes_max;
-    exchange->aligned = sink->aligned;
+    exchange->chunk_bytes_max = request->decode ? UNPACK_CHUNK_BYTES : sink->chunk_bytes_max;
+    exchange->aligned = sink->aligned && !request->decode;
     exchange->base_bytes = request->base_bytes;
     if (range->to != UINT64_MAX)
         exchange->wanted_bytes = range->to - request->base_bytes;
-    start_pace(request);
+    pace_start(request);
     exchange_read_body(exchange);
 }
 
@@ -498,6 +449,7 @@ static void write_head(struct request *request)
         .url = &leg->url,
         .authorization = text_span(&leg->authorization),
         .cookies = text_span(&leg->cookies),
+        .codings = decode_may_ask(leg, request->ranged),
         .user_agent = span_of(transfer->user_agent ? transfer->user_agent : options->user_agent),
         .header_sets = sets,
         .header_counts = counts,
@@ -602,7 +554,10 @@ static void exchange_ended(struct exchange *exchange, struct connection *connect
     }
     if (request->state == REQUEST_DRAINING)
         error = &fine; /* the verdict stands; only the connection was at stake */
-    finish(request, error);
+    if (request->state == REQUEST_BODY && request->decode && error->status == HAUL_OK)
+        decode_end(request->decode);
+    else
+        finish(request, error);
 }
 
 /* --- what to ask for ------------------------------------------------------------------------- */
@@ -790,6 +745,8 @@ void request_start(struct request *request, struct leg *leg)
     request->fresh = !leg->reduced && !request_extra_is_idempotent(leg->transfer->extra);
     request->whole = false;
     request->ending = false;
+    request->codings.count = 0;
+    request->is_announced = false;
     request->base_bytes = 0;
     request->error = fine;
     if (leg->transfer->body.leader != leg) {

@@ -6,6 +6,7 @@
 #ifndef ENGINE_REQUEST_H
 #define ENGINE_REQUEST_H
 
+#include "engine/decode.h"
 #include "engine/transfer.h"
 #include "net/exchange.h"
 
@@ -53,7 +54,11 @@ struct request {
     size_t compare_bytes;  /* so many at its beginning are there already, and must be the same */
     char *compare;         /* they; NULL: there are none */
     struct sink_read read; /* of them */
-    uint64_t drain_bytes;  /* thrown away so far */
+    struct coding_list codings; /* to be taken off the body; maybe none */
+    struct decode *decode;      /* which does so; NULL: none are */
+    struct digest announced;    /* of that body, by the server... */
+    bool is_announced;          /* ...if it has */
+    uint64_t drain_bytes;       /* thrown away so far */
     struct timer pace_timer;
     uint64_t pace_ns;    /* since when... */
     uint64_t pace_bytes; /* ...these have come */
@@ -76,5 +81,9 @@ uint64_t request_speed(const struct request *request);
 void request_cut(struct request *request, uint64_t to);
 /* False: its response is not the whole body. Else its leg goes on to the end of it. */
 bool request_take_all(struct request *request);
+
+/* For its own parts: a chunk of the body goes to the sink; and the network's part is over. */
+void request_store(struct request *request, struct chunk *chunk, struct span data, uint64_t offset);
+void request_finish(struct request *request, const struct haul_error *error);
 
 #endif

@@ -252,6 +252,7 @@ static void close_parts(struct worker *worker)
     connector_destroy(worker->connector);
     verify_room_free(&worker->verify_room);
     directories_destroy(worker->directories);
+    buffers_destroy(worker->unpacked);
     buffers_destroy(worker->buffers);
 }
 
@@ -261,7 +262,8 @@ void worker_refresh(struct worker *worker)
                           memory_order_relaxed);
     atomic_store_explicit(&worker->counts.live,
                           worker->request_count + connector_idle(worker->connector) +
-                              buffers_out(worker->buffers),
+                              buffers_out(worker->buffers) +
+                              (worker->unpacked ? buffers_out(worker->unpacked) : 0),
                           memory_order_relaxed);
 }
 
@@ -314,10 +316,13 @@ static bool create_parts(struct worker *worker, const struct worker_setup *setup
 
     worker->buffers = buffers_create((size_t)(options->buffer_memory / setup->count), worker->ring,
                                      ring_random(worker->ring));
+    if (options->accept_codings)
+        worker->unpacked = buffers_create_open((size_t)(options->buffer_memory / setup->count));
     worker->resolver = resolver_create(worker->ring, &worker->log);
     worker->directories =
         directories_create(worker->ring, setup->names, setup->sink_descriptors / setup->count);
-    if (!worker->buffers || !worker->resolver || !worker->directories)
+    if (!worker->buffers || (options->accept_codings && !worker->unpacked) || !worker->resolver ||
+        !worker->directories)
         return false;
     disk_share(directories_disk(worker->directories), setup->count);
     worker->connector = connector_create(worker->ring, worker->resolver, &connector, &worker->log);

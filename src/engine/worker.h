@@ -48,6 +48,7 @@ struct worker {
     struct log log;
     const struct haul_options *options; /* the engine's */
     struct buffers *buffers;
+    struct buffers *unpacked; /* for decode.h; NULL: nothing is */
     struct resolver *resolver;
     struct connector *connector;
     struct directories *directories;

@@ -183,7 +183,8 @@ void request_write(const struct request_head *head, struct text *out)
     add_own(out, head, SPAN("Host"), head->url->authority);
     add_own(out, head, SPAN("User-Agent"), head->user_agent);
     add_own(out, head, SPAN("Accept"), SPAN("*/*"));
-    add_own(out, head, SPAN("Accept-Encoding"), SPAN("identity"));
+    add_own(out, head, SPAN("Accept-Encoding"),
+            head->codings ? SPAN("gzip, deflate, br, zstd") : SPAN("identity"));
     add_own(out, head, SPAN("Authorization"), head->authorization);
     if (head->to_proxy)
         add_own(out, head, SPAN("Proxy-Authorization"), span_of(head->proxy_authorization));
