@@ -47,7 +47,9 @@ static void test_to_proxy(void **state)
 
     (void)state;
     assert_request("http://u:p@example.com:8080/a?b#c",
-                   (struct request_head){.to_proxy = true, .proxy_authorization = "Basic cTpy"},
+                   (struct request_head){.to_proxy = true,
+                                         .authorization = SPAN("Basic dTpw"),
+                                         .proxy_authorization = "Basic cTpy"},
                    "GET http://example.com:8080/a?b HTTP/1.1\r\n"
                    "Host: example.com:8080\r\n"
                    "Accept: */*\r\n"
@@ -78,6 +80,17 @@ static void test_to_proxy(void **state)
                    "Accept: */*\r\n"
                    "Accept-Encoding: identity\r\n"
                    "X: y\r\n"
+                   "\r\n");
+}
+
+static void test_codings(void **state)
+{
+    (void)state;
+    assert_request("http://h/", (struct request_head){.codings = true},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: gzip, deflate, br, zstd\r\n"
                    "\r\n");
 }
 
@@ -271,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
         cmocka_unit_test(test_to_proxy),
+        cmocka_unit_test(test_codings),
         cmocka_unit_test(test_range),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_session),
