@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What TLS costs the receiver, in memory and without sockets: tls_read() over the ciphertext of a
- * real handshake, beside the decryption alone of records of the same size. CPU time of this thread,
- * the least of several rounds; the difference of the two is what the record layer costs. A word
- * behind the two arguments of the tests measures only what has it in its name, for a profiler.
+ * real handshake, beside the decryption alone of records of the same size; the difference of the
+ * two is what the record layer costs. And what a handshake costs the client, from the session's
+ * creation to its end. CPU time of this thread, the least of several rounds. A word behind the two
+ * arguments of the tests measures only what has it in its name, for a profiler.
  */
 #include <wolfssl/options.h>
 
@@ -25,7 +26,8 @@ enum {
     PIECE_BYTES = 128 * 1024, /* what a receive brings */
     PIECE_RECORDS = 8,
     CHUNK_BYTES = 256 * 1024, /* what a body travels in */
-    ROUNDS = 7
+    ROUNDS = 7,
+    HANDSHAKES = 300 /* of a round */
 };
 
 static const double bytes = (double)RECORD_BYTES * RECORDS;
@@ -190,6 +192,91 @@ static void measure_session(const char *what, bool tls12, const char *ciphers)
     free(plain);
 }
 
+/* ---- handshakes ---- */
+
+/* The client's part alone. */
+static double shake_hands(struct tls_trust *trust, struct tls_server *server, bool resume)
+{
+    static char piece[PIECE_BYTES];
+    struct haul_error error;
+    enum tls_progress progress;
+    double ns = -now_ns();
+    struct tls_session *client = tls_session_create(trust, SPAN("localhost"), 443, NOW_S, &error);
+    size_t got;
+
+    if (!client || tls_resume(client) != resume)
+        abort();
+    while ((progress = tls_handshake(client, &error)) == TLS_WANT_INPUT) {
+        ns += now_ns();
+        tls_server_take(server, client);
+        if (!tls_server_accept(server) || tls_server_give(server, client, PIECE_BYTES, piece) == 0)
+            abort();
+        ns -= now_ns();
+    }
+    if (progress != TLS_OK)
+        abort();
+    ns += now_ns();
+    tls_server_take(server, client);
+    if (!tls_server_accept(server))
+        abort();
+    tls_server_give(server, client, PIECE_BYTES, piece);
+    ns -= now_ns();
+    while (tls_input_left(client) > 0)
+        (void)tls_read(client, piece, 1, &got, &error);
+    tls_session_destroy(client);
+    return ns + now_ns();
+}
+
+static void measure_handshakes(const char *what, const struct tls_server_options *wanted,
+                               bool resume)
+{
+    struct tls_server_options options = *wanted;
+    struct tls_server server;
+    char ca[4096];
+    struct tls_trust_options trust_options = {.ca_certificate = ca, .check = true};
+    struct haul_error error;
+    struct tls_trust *trust;
+    double least = 0;
+
+    options.directory = directory;
+    snprintf(ca, sizeof(ca), "%s/ca.crt", directory);
+    trust = tls_trust_create(&trust_options, &error);
+    if (!trust)
+        abort();
+    tls_server_start(&server, &options);
+    if (resume)
+        shake_hands(trust, &server, false);
+    for (int i = 0; i < ROUNDS; i++) {
+        double ns = 0;
+
+        for (int k = 0; k < HANDSHAKES; k++) {
+            if (!resume) { /* no ticket of the one before */
+                tls_trust_destroy(trust);
+                trust = tls_trust_create(&trust_options, &error);
+            }
+            tls_server_again(&server);
+            ns += shake_hands(trust, &server, resume);
+        }
+        least = i == 0 || ns < least ? ns : least;
+    }
+    printf("%-44s %6.0f /s    %6.1f us\n", what, HANDSHAKES * 1e9 / least,
+           least / HANDSHAKES / 1e3);
+    tls_trust_destroy(trust);
+    tls_server_stop(&server);
+}
+
+static const struct {
+    const char *what;
+    struct tls_server_options server;
+    bool resume;
+} handshakes[] = {
+    {"TLS 1.3 ECDSA, handshake", {.certificate = "ecdsa"}, false},
+    {"TLS 1.3 ECDSA with an intermediate, handshake", {.certificate = "chain"}, false},
+    {"TLS 1.3 RSA, handshake", {.certificate = "rsa"}, false},
+    {"TLS 1.3, handshake resumed", {.certificate = "ecdsa"}, true},
+    {"TLS 1.2 ECDSA, handshake", {.certificate = "ecdsa", .tls12 = true}, false},
+};
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -217,5 +304,8 @@ int main(int argc, char **argv)
         else
             measure_decryption(works[i].what, works[i].key_bytes);
     }
+    for (size_t i = 0; i < sizeof(handshakes) / sizeof(handshakes[0]); i++)
+        if (strstr(handshakes[i].what, wanted))
+            measure_handshakes(handshakes[i].what, &handshakes[i].server, handshakes[i].resume);
     return 0;
 }
