@@ -6,6 +6,8 @@
  */
 #include "http/digest.h"
 
+#include "base/base64.h"
+
 /* Of each type, the last one counts, as in any dictionary. */
 struct findings {
     bool found[HASH_SHA512 + 1];
@@ -23,47 +25,6 @@ static bool strongest(const struct findings *findings, struct digest *digest)
     return false;
 }
 
-/* --- base64 ---------------------------------------------------------------------------------- */
-
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+')
-        return 62;
-    return c == '/' ? 63 : -1;
-}
-
-/* With or without what fills up the last group (RFC 9651 4.2.7). */
-static bool decode(struct span text, uint8_t *bytes, size_t bytes_max, size_t *len)
-{
-    uint32_t word = 0;
-    unsigned bits = 0;
-
-    *len = 0;
-    for (int i = 0; i < 2 && text.len > 0 && text.data[text.len - 1] == '='; i++)
-        text.len--;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = base64_value(text.data[i]);
-
-        if (value < 0)
-            return false;
-        word = word << 6 | (uint32_t)value;
-        bits += 6;
-        if (bits < 8)
-            continue;
-        if (*len == bytes_max)
-            return false;
-        bits -= 8;
-        bytes[(*len)++] = (uint8_t)(word >> bits);
-    }
-    return bits < 6;
-}
-
 static void find(struct findings *findings, struct span name, struct span base64)
 {
     uint8_t bytes[HASH_BYTES_MAX];
@@ -73,7 +34,7 @@ static void find(struct findings *findings, struct span name, struct span base64
     /* In HTTP, SHA-1 has kept the name that it had when there was no other. */
     if (!span_equal_nocase(name, SPAN("sha")) && !hash_find(name, &type))
         return;
-    findings->found[type] = decode(base64, bytes, sizeof(bytes), &len) &&
+    findings->found[type] = base64_decode(base64, bytes, sizeof(bytes), &len) &&
                             digest_make(&findings->digests[type], type, bytes, len);
 }
 
