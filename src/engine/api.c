@@ -117,6 +117,7 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
     unsigned threads = engine->options.public.threads;
     struct worker_setup setup = {
         .options = &engine->options.public,
+        .tls = &engine->options.tls,
         .log = &engine->log,
         .names = engine->names,
         .sockets = &engine->sockets,
@@ -221,7 +222,8 @@ haul_engine *haul_engine_create(const struct haul_options *options, struct haul_
     }
     inbox_init(&engine->inbox, engine->ring);
     error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-    ready = engine_options_copy(&engine->options, options);
+    ready = engine_options_copy(&engine->options, options) &&
+            engine_options_read(&engine->options, error);
     if (ready) {
         fit_descriptors(engine); /* the parts are made for as many downloads as there can be */
         ready = create_parts(engine, error);

@@ -16,6 +16,7 @@
 #include "polite/limiter.h"
 #include "ring/ring.h"
 #include "session/session.h"
+#include "tls/tls.h"
 
 enum {
     RETRY_WAIT_MAX_S = 60,
@@ -40,6 +41,9 @@ struct engine_options {
     char *strings[ENGINE_STRINGS];
     char **headers;
     char **resolve;
+    struct tls_trust_options tls;  /* made of them */
+    struct tls_identity *identity; /* NULL: none */
+    struct tls_pins *pins;         /* NULL: none */
 };
 
 struct haul_engine {
@@ -75,6 +79,8 @@ struct haul_engine {
 bool engine_options_check(const struct haul_options *options, struct haul_error *error);
 /* Into a zeroed one; to be freed in either case. False: out of memory. */
 bool engine_options_copy(struct engine_options *copy, const struct haul_options *options);
+/* Reads the files that are needed at once: those of the client's certificate. False: *error. */
+bool engine_options_read(struct engine_options *options, struct haul_error *error);
 void engine_options_free(struct engine_options *options);
 
 /* Copies; false if there is no memory. text may be NULL, and so will be the copy. */

@@ -7,6 +7,8 @@
 #include "base/check.h"
 #include "engine/engine.h"
 #include "http/request.h"
+#include "tls/identity.h"
+#include "tls/pins.h"
 
 #define MS_MAX (UINT64_C(366) * 24 * 60 * 60 * 1000)
 
@@ -69,6 +71,15 @@ bool engine_options_check(const struct haul_options *options, struct haul_error 
                   (int)options->min_tls_version);
         return false;
     }
+    if (options->private_key && !options->certificate) {
+        error_set(error, HAUL_BAD_OPTION, 0, "a private key is of no use without its certificate");
+        return false;
+    }
+    if (options->certificate_status && !options->check_certificate) {
+        error_set(error, HAUL_BAD_OPTION, 0,
+                  "an OCSP response says nothing of a certificate that is not checked");
+        return false;
+    }
     for (size_t i = 0; i < options->header_count; i++)
         if (!request_check_header(options->headers[i], error))
             return false;
@@ -122,10 +133,37 @@ bool engine_options_copy(struct engine_options *copy, const struct haul_options 
     return true;
 }
 
+bool engine_options_read(struct engine_options *options, struct haul_error *error)
+{
+    const struct haul_options *public = &options->public;
+
+    if (public->certificate) {
+        options->identity = tls_identity_create(public->certificate, public->private_key, error);
+        if (!options->identity)
+            return false;
+    }
+    if (public->pinned_public_key) {
+        options->pins = tls_pins_create(public->pinned_public_key, error);
+        if (!options->pins)
+            return false;
+    }
+    options->tls = (struct tls_trust_options){
+        .ca_certificate = public->ca_certificate,
+        .check = public->check_certificate,
+        .min_version = public->min_tls_version == HAUL_TLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2,
+        .certificate_status = public->certificate_status,
+        .identity = options->identity,
+        .pins = options->pins,
+    };
+    return true;
+}
+
 void engine_options_free(struct engine_options *options)
 {
     for (size_t i = 0; i < ENGINE_STRINGS; i++)
         free(options->strings[i]);
     engine_free_strings(options->headers, options->public.header_count);
+    tls_identity_destroy(options->identity);
+    tls_pins_destroy(options->pins);
     engine_free_strings(options->resolve, options->public.resolve_count);
 }

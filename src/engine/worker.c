@@ -311,7 +311,7 @@ static bool create_parts(struct worker *worker, const struct worker_setup *setup
         .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
         .connections_max = (setup->requests_max + setup->count - 1) / setup->count,
         .sockets = setup->sockets,
-        .trust = {.ca_certificate = options->ca_certificate, .check = options->check_certificate},
+        .trust = *setup->tls,
     };
 
     worker->buffers = buffers_create((size_t)(options->buffer_memory / setup->count), worker->ring,

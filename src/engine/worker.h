@@ -67,6 +67,7 @@ struct worker {
 
 struct worker_setup {
     const struct haul_options *options; /* all pointers: borrowed for as long as the worker is */
+    const struct tls_trust_options *tls;
     const struct log *log;
     struct names *names;
     struct socket_budget *sockets;

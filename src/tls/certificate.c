@@ -259,6 +259,25 @@ static bool take_subject(struct span *tbs, struct certificate *certificate)
     return true;
 }
 
+static bool take_key(struct span *in, struct span *key)
+{
+    struct span before = *in;
+
+    if (!der_take(in, DER_SEQUENCE, key))
+        return false;
+    *key = span_sub(before, 0, before.len - in->len);
+    return true;
+}
+
+bool certificate_is_key(struct span der)
+{
+    struct span info;
+    struct span part;
+
+    return der_only(der, DER_SEQUENCE, &info) && der_take(&info, DER_SEQUENCE, &part) &&
+           der_only(info, DER_BIT_STRING, &part);
+}
+
 bool certificate_parse(struct certificate *certificate, struct span der)
 {
     const struct span nothing = span_make("", 0);
@@ -283,7 +302,7 @@ bool certificate_parse(struct certificate *certificate, struct span der)
         !der_take(&tbs, DER_SEQUENCE, &validity) ||
         !parse_time(&validity, &certificate->not_before) ||
         !parse_time(&validity, &certificate->not_after) || validity.len > 0 ||
-        !take_subject(&tbs, certificate) || !der_take(&tbs, DER_SEQUENCE, &certificate->key) ||
+        !take_subject(&tbs, certificate) || !take_key(&tbs, &certificate->key) ||
         !der_optional(&tbs, DER_ISSUER_ID, &skipped) ||
         !der_optional(&tbs, DER_SUBJECT_ID, &skipped) ||
         !der_optional(&tbs, DER_EXTENSIONS, &extensions) || tbs.len > 0)

@@ -14,7 +14,8 @@
 
 enum {
     TLS_HOST_BYTES_MAX = 253, /* RFC 1035, in text, without the last dot */
-    TLS_CHAIN_MAX = 16        /* certificates; wolfSSL has 9 */
+    TLS_SENT_MAX = 9,         /* certificates that wolfSSL takes from a peer */
+    TLS_CHAIN_MAX = 16        /* and that we look at */
 };
 
 /* Who the peer should be: an IP address, or, when ip_bytes is 0, a name. */
@@ -34,7 +35,7 @@ struct certificate {
     struct span subject_name; /* the Name */
     struct span not_before;
     struct span not_after;
-    struct span key;       /* contents of the SubjectPublicKeyInfo */
+    struct span key;       /* the SubjectPublicKeyInfo */
     struct span signature; /* contents of the AlgorithmIdentifier */
     bool first_version;
     /* Extensions; well-formed, "" without one. */
@@ -51,6 +52,8 @@ struct certificate {
 
 /* False: not well-formed DER of a certificate. */
 bool certificate_parse(struct certificate *certificate, struct span der);
+/* Whether it is a SubjectPublicKeyInfo and nothing else. */
+bool certificate_is_key(struct span der);
 /* Whether a subject alternative name of the right type is the peer's. */
 bool certificate_is_for(const struct certificate *certificate, const struct tls_peer *peer);
 bool certificate_is_self_issued(const struct certificate *certificate);
@@ -73,6 +76,9 @@ void certificate_add_names(struct text *text, const struct certificate *certific
 
 struct WOLFSSL_CTX;
 
+/* The client's certificate and key become the context's. */
+bool tls_identity_use(const struct tls_identity *identity, struct WOLFSSL_CTX *context);
+
 /* A certificate that is trusted: as an authority, or, when it is none, as itself only. */
 struct tls_anchor {
     char *der;
@@ -83,10 +89,15 @@ struct tls_anchor {
 struct tls_trust {
     struct WOLFSSL_CTX *context;
     bool check;
+    bool certificate_status;
+    enum tls_version min_version;
+    const struct tls_pins *pins;
+    bool has_identity;
     struct tls_anchor *anchors;
-    size_t loaded;          /* anchors; duplicates count */
+    size_t loaded;          /* anchors, each once */
     size_t room;            /* for anchors */
-    size_t unusable;        /* certificates that wolfSSL does not take, or that we can't read */
+    size_t usable;          /* certificates found, duplicates too */
+    size_t unusable;        /* those that wolfSSL does not take, or that we can't read */
     struct tickets tickets; /* of peers that this trust has accepted */
 };
 
@@ -96,6 +107,25 @@ struct tls_trust {
  */
 bool tls_trust_takes(const struct tls_trust *trust, const struct span *chain, size_t count,
                      const struct tls_peer *peer, struct text *text);
+
+/* ---- trouble.c: reasons are wolfSSL's ---- */
+
+enum { TLS_HELLO_BEGIN_BYTES = 11 }; /* headers of record and message, version */
+
+/* Why the chain was refused, said of the certificate at this depth of it (0: the peer's own). */
+void trouble_add_refusal(struct text *text, const struct certificate *certificate, int depth,
+                         int reason, const char *host);
+void trouble_add_wrong_host(struct text *text, const struct certificate *certificate,
+                            const struct tls_peer *peer);
+/* The peer has sent this alert. */
+void trouble_set_alert(struct haul_error *error, enum haul_status status, const char *host,
+                       const struct tls_trust *trust, int code);
+/* Trouble that is found in what the peer says of itself, and not in the verify callback. heard:
+ * what it began with, TLS_HELLO_BEGIN_BYTES at most. False: it is something else. */
+bool trouble_set_peer(struct haul_error *error, int reason, const char *host,
+                      const struct tls_trust *trust, struct span heard);
+
+/* ---- session.c ---- */
 
 /* Set as the context's verify callback; its user pointer is the session. */
 struct WOLFSSL_X509_STORE_CTX;

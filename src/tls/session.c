@@ -15,9 +15,13 @@
  *       +---------------------------+------------------------------------+--> BROKEN
  *
  * Invariants: OPEN is reached only with `verified`, with a session resumed whose ticket came from a
- * peer that was, or with a trust that does not check; whatever fails on the way there, or never
+ * peer that was, or with a trust that looks at nothing; whatever fails on the way there, or never
  * happens, refuses the peer. Input that is left when the session
  * ends is forgotten. BROKEN: `failure` says why, as often as it is asked.
+ *
+ * Where an OCSP response is required, the input is held back until the server's first flight is
+ * whole: TLS 1.2 has the response in a message behind the chain, and wolfSSL can check it only as
+ * long as it knows the authorities in between, which it forgets after each step.
  */
 #include <wolfssl/options.h>
 
@@ -33,10 +37,12 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "tls/flight.h"
 #include "tls/internal.h"
+#include "tls/pins.h"
 #include "tls/record.h"
 
-enum { ALERT_CERTIFICATE_REQUIRED = 116, TRAFFIC_SECRET_BYTES_MAX = RECORD_TLS12_SECRET_BYTES };
+enum { TRAFFIC_SECRET_BYTES_MAX = RECORD_TLS12_SECRET_BYTES };
 
 enum session_state {
     SESSION_HANDSHAKING, /* verified: may already be set */
@@ -49,7 +55,7 @@ struct tls_session {
     WOLFSSL *ssl;
     struct tls_trust *trust;
     enum session_state state;
-    bool verified;                /* the verify callback has seen the leaf, and it is the peer's */
+    bool verified;                /* the verify callback has seen the leaf, and nothing is wrong */
     bool refused;                 /* the verify callback has set failure */
     struct haul_error failure;    /* SESSION_BROKEN */
     struct span input;            /* lent */
@@ -57,12 +63,15 @@ struct tls_session {
     struct span sealed;           /* with a reader: what wolfSSL receives */
     uint8_t traffic_secret[TRAFFIC_SECRET_BYTES_MAX]; /* SESSION_HANDSHAKING: for the reader */
     size_t traffic_secret_len;
-    bool heard;         /* something from the peer */
-    bool heard_records; /* it began as TLS does */
+    uint8_t heard[TLS_HELLO_BEGIN_BYTES]; /* what the peer began with */
+    size_t heard_len;
     struct text output;
     size_t output_taken; /* of its bytes */
     struct tls_peer peer;
     uint16_t port;
+    bool holds_back;       /* certificate_status: held grows by all input */
+    struct flight flight;  /* while it does */
+    struct text held;      /* once it does no more, input may lie here */
     bool ticket_offered;   /* and none of it is left with the trust */
     int64_t now_s;         /* when it was created, by the calendar */
     int64_t tickets_end_s; /* what the peer gives may be used before */
@@ -79,10 +88,8 @@ int tls_session_receive(WOLFSSL *ssl, char *data, int len, void *user)
     (void)ssl;
     if (taken.len == 0)
         return WOLFSSL_CBIO_ERR_WANT_READ;
-    if (!session->heard) {
-        session->heard = true;
-        session->heard_records = taken.data[0] == 0x15 || taken.data[0] == 0x16;
-    }
+    for (size_t i = 0; i < taken.len && session->heard_len < TLS_HELLO_BEGIN_BYTES; i++)
+        session->heard[session->heard_len++] = (uint8_t)taken.data[i];
     memcpy(data, taken.data, taken.len);
     *input = span_sub(*input, taken.len, input->len);
     return (int)taken.len;
@@ -124,49 +131,6 @@ int tls_session_tls12_secret(WOLFSSL *ssl, void *secret, int len, void *user)
     return 0;
 }
 
-/* Why the chain was refused, said of the certificate at this depth of it (0: the peer's own). */
-static void say_refusal(struct text *text, const struct certificate *certificate, int depth,
-                        int reason, const char *host)
-{
-    if (depth > 0) {
-        text_printf(text, "an authority behind the certificate of %s, ", host);
-        certificate_add_name(text, certificate->subject);
-        text_add(text, SPAN(", "));
-    } else {
-        text_printf(text, "the certificate of %s ", host);
-    }
-    if (reason == ASN_AFTER_DATE_E) {
-        text_add(text, SPAN("expired on "));
-        certificate_add_date(text, certificate->not_after);
-    } else if (reason == ASN_BEFORE_DATE_E) {
-        text_add(text, SPAN("is not valid before "));
-        certificate_add_date(text, certificate->not_before);
-        text_add(text, SPAN(" (is this computer's clock right?)"));
-    } else if (reason == ASN_SELF_SIGNED_E ||
-               (reason == ASN_NO_SIGNER_E && certificate_is_self_issued(certificate))) {
-        text_add(text, SPAN("is self-signed and not trusted; to trust it, save it to a file and "
-                            "pass that with --ca-certificate"));
-    } else if (reason == ASN_NO_SIGNER_E) {
-        text_add(text, SPAN("was issued by "));
-        certificate_add_name(text, certificate->issuer);
-        text_add(text, SPAN(", which is not trusted here (or the server leaves out a certificate "
-                            "in between); --ca-certificate names a file of authorities to trust"));
-    } else if (reason == ASN_SIG_CONFIRM_E) {
-        text_add(text, SPAN("is not signed by whom it says it is"));
-    } else {
-        text_printf(text, "is not acceptable: %s",
-                    wolfSSL_ERR_reason_error_string((unsigned long)reason));
-    }
-}
-
-static void say_wrong_host(struct text *text, const struct certificate *certificate,
-                           const struct tls_peer *peer)
-{
-    text_add(text, SPAN("the certificate is for "));
-    certificate_add_names(text, certificate);
-    text_printf(text, ", not for %s%s", peer->ip_bytes > 0 ? "IP address " : "", peer->host);
-}
-
 /* Whoever resumes a session is not asked for a chain: so it ends with the first of its parts. */
 static void limit_tickets(struct tls_session *session, const struct span *chain, size_t count)
 {
@@ -191,7 +155,7 @@ static bool is_peer(struct tls_session *session, const struct certificate *certi
     size_t count = 0;
 
     if (!certificate_is_for(certificate, &session->peer)) {
-        say_wrong_host(text, certificate, &session->peer);
+        trouble_add_wrong_host(text, certificate, &session->peer);
         return false;
     }
     for (; count < TLS_CHAIN_MAX && count < total; count++)
@@ -207,9 +171,31 @@ static bool is_peer(struct tls_session *session, const struct certificate *certi
     return true;
 }
 
+static bool has_pinned_key(const struct tls_session *session, const struct certificate *certificate,
+                           struct text *text)
+{
+    const struct tls_pins *pins = session->trust->pins;
+
+    if (!pins || tls_pins_hold(pins, certificate->key))
+        return true;
+    text_printf(text, "the public key of %s is not one of those pinned: it is ",
+                session->peer.host);
+    tls_pins_add_key(text, certificate->key);
+    return false;
+}
+
+/* All that is to be known about the peer's own certificate. */
+static bool is_acceptable(struct tls_session *session, const struct certificate *certificate,
+                          const WOLFSSL_X509_STORE_CTX *store, struct text *text)
+{
+    if (session->trust->check && !is_peer(session, certificate, store, text))
+        return false;
+    return has_pinned_key(session, certificate, text);
+}
+
 /*
  * Called for the peer's own certificate always, and for those above it when they are bad. What
- * wolfSSL found bad is never overruled.
+ * wolfSSL found bad is never overruled, unless nothing is checked but the key.
  */
 int tls_session_verify(int good, WOLFSSL_X509_STORE_CTX *store)
 {
@@ -220,16 +206,17 @@ int tls_session_verify(int good, WOLFSSL_X509_STORE_CTX *store)
     struct span der = span_make("", 0);
 
     session->verified = false;
+    good = good || !session->trust->check;
     if (store->certs && depth >= 0 && depth < store->totalCerts)
         der = span_make((const char *)store->certs[depth].buffer, store->certs[depth].length);
     if (!certificate_parse(&certificate, der)) {
         text_printf(&text, "the certificate of %s is malformed", session->peer.host);
     } else if (!good && store->error != DOMAIN_NAME_MISMATCH) {
-        say_refusal(&text, &certificate, depth, store->error, session->peer.host);
+        trouble_add_refusal(&text, &certificate, depth, store->error, session->peer.host);
     } else if (!good) {
-        say_wrong_host(&text, &certificate, &session->peer);
+        trouble_add_wrong_host(&text, &certificate, &session->peer);
     } else if (depth == 0) {
-        session->verified = is_peer(session, &certificate, store, &text);
+        session->verified = is_acceptable(session, &certificate, store, &text);
     } else {
         return 1; /* those above are looked at together with the peer's own */
     }
@@ -244,65 +231,19 @@ int tls_session_verify(int good, WOLFSSL_X509_STORE_CTX *store)
 
 /* ---- errors ---- */
 
-/* The peer's reason (RFC 8446 6.2); NULL: none that we know. */
-static const char *alert_name(int code)
-{
-    static const struct {
-        int code;
-        const char *name;
-    } alerts[] = {
-        {10, "unexpected_message"},
-        {20, "bad_record_mac"},
-        {22, "record_overflow"},
-        {40, "handshake_failure: it has no cipher in common with haul, or asks for "
-             "a client certificate"},
-        {42, "bad_certificate"},
-        {43, "unsupported_certificate"},
-        {44, "certificate_revoked"},
-        {45, "certificate_expired"},
-        {46, "certificate_unknown"},
-        {47, "illegal_parameter"},
-        {48, "unknown_ca"},
-        {49, "access_denied"},
-        {50, "decode_error"},
-        {51, "decrypt_error"},
-        {70, "protocol_version: it takes neither TLS 1.2 nor 1.3"},
-        {71, "insufficient_security"},
-        {80, "internal_error"},
-        {86, "inappropriate_fallback"},
-        {90, "user_canceled"},
-        {100, "no_renegotiation"},
-        {109, "missing_extension"},
-        {110, "unsupported_extension"},
-        {112, "unrecognized_name: it does not know the host"},
-        {113, "bad_certificate_status_response"},
-        {115, "unknown_psk_identity"},
-        {ALERT_CERTIFICATE_REQUIRED, "certificate_required: it asks for a client certificate"},
-        {120, "no_application_protocol"},
-    };
-
-    for (size_t i = 0; i < COUNT_OF(alerts); i++)
-        if (alerts[i].code == code)
-            return alerts[i].name;
-    return NULL;
-}
-
 static void say_alert(struct tls_session *session, enum haul_status status)
 {
     WOLFSSL_ALERT_HISTORY history = {0};
-    const char *name;
 
     wolfSSL_get_alert_history(session->ssl, &history);
-    if (history.last_rx.code ==
-        ALERT_CERTIFICATE_REQUIRED) /* TLS 1.3 says so after the handshake */
-        status = HAUL_TLS;
-    name = alert_name(history.last_rx.code);
-    if (name)
-        error_set(&session->failure, status, 0, "%s ended the TLS session with the alert %s",
-                  session->peer.host, name);
-    else
-        error_set(&session->failure, status, 0, "%s ended the TLS session with the alert %d",
-                  session->peer.host, history.last_rx.code);
+    trouble_set_alert(&session->failure, status, session->peer.host, session->trust,
+                      history.last_rx.code);
+}
+
+static bool say_bad_peer(struct tls_session *session, int reason)
+{
+    return trouble_set_peer(&session->failure, reason, session->peer.host, session->trust,
+                            span_make((const char *)session->heard, session->heard_len));
 }
 
 /* reason: wolfSSL's. The certificate's own troubles were said by the verify callback. */
@@ -316,25 +257,21 @@ static enum tls_progress fail(struct tls_session *session, int reason)
     session->input = span_make("", 0);
     if (session->refused) /* said already */
         ;
-    else if (session->output.failed || reason == MEMORY_E || reason == MEMORY_ERROR)
+    else if (session->output.failed || session->held.failed || reason == MEMORY_E ||
+             reason == MEMORY_ERROR)
         error_set(&session->failure, HAUL_OUT_OF_MEMORY, 0, "out of memory for the TLS session");
     else if (reason == FATAL_ERROR)
         say_alert(session, status);
     else if (reason == WOLFSSL_ERROR_ZERO_RETURN || reason == SOCKET_PEER_CLOSED_E)
         error_set(&session->failure, status, 0, "%s ended the TLS session during the handshake",
                   host);
-    else if (shaking && session->heard && !session->heard_records)
+    else if (shaking && session->heard_len > 0 && session->heard[0] != RECORD_ALERT &&
+             session->heard[0] != RECORD_HANDSHAKE)
         error_set(&session->failure, status, 0, "%s does not speak TLS on this port", host);
-    else if (reason == VERSION_ERROR || reason == UNSUPPORTED_PROTO_VERSION)
-        error_set(&session->failure, status, 0, "%s speaks another version of TLS than 1.2 and 1.3",
-                  host);
     else if (reason == DECRYPT_ERROR || reason == VERIFY_MAC_ERROR)
         error_set(&session->failure, status, 0, "a TLS record from %s was damaged on its way",
                   host);
-    else if (shaking && (reason == RSA_KEY_SIZE_E || reason == ECC_KEY_SIZE_E))
-        error_set(&session->failure, HAUL_CERTIFICATE, 0,
-                  "the key in the certificate of %s is too small", host);
-    else
+    else if (!shaking || !say_bad_peer(session, reason))
         error_set(&session->failure, status, 0, "%s with %s failed: %s",
                   shaking ? "the TLS handshake" : "the TLS session", host,
                   wolfSSL_ERR_reason_error_string((unsigned long)reason));
@@ -364,6 +301,9 @@ static bool set_up_session(struct tls_session *session)
     if (wolfSSL_UseALPN(ssl, alpn, sizeof(alpn) - 1, WOLFSSL_ALPN_CONTINUE_ON_MISMATCH) !=
         WOLFSSL_SUCCESS)
         return false;
+    if (session->trust->certificate_status &&
+        wolfSSL_UseOCSPStapling(ssl, WOLFSSL_CSR_OCSP, 0) != WOLFSSL_SUCCESS)
+        return false;
     if (peer->ip_bytes > 0) /* RFC 6066 3: no addresses in SNI */
         return true;
     if (wolfSSL_UseSNI(ssl, WOLFSSL_SNI_HOST_NAME, peer->host,
@@ -383,6 +323,7 @@ struct tls_session *tls_session_create(struct tls_trust *trust, struct span host
     session->trust = trust;
     session->port = port;
     session->now_s = now_s;
+    session->holds_back = trust->certificate_status;
     if (!tls_peer_init(&session->peer, host)) {
         error_set(error, HAUL_TLS, 0, "TLS can't be spoken to a host of the name %.*s",
                   SPAN_ARG(host));
@@ -411,6 +352,8 @@ void tls_session_destroy(struct tls_session *session)
     wolfSSL_free(session->ssl);
     record_reader_destroy(session->reader);
     text_free(&session->output);
+    text_free(&session->held);
+    flight_free(&session->flight);
     explicit_bzero(session->traffic_secret, sizeof(session->traffic_secret));
     free(session);
 }
@@ -481,6 +424,43 @@ static bool take_over(struct tls_session *session)
     return session->reader != NULL;
 }
 
+/* Takes the input for later. True: later is now. */
+static bool held_enough(struct tls_session *session)
+{
+    if (!session->holds_back)
+        return true;
+    text_add(&session->held, session->input);
+    session->holds_back =
+        !flight_is_over(&session->flight, session->input) && !session->held.failed;
+    session->input = session->holds_back ? span_make("", 0) : text_span(&session->held);
+    return !session->holds_back;
+}
+
+/* Whether all was looked at that should have been; wolfSSL is not asked to remember it. */
+static bool looked_at_peer(struct tls_session *session)
+{
+    const struct tls_trust *trust = session->trust;
+    unsigned char date[32];
+    int format;
+
+    if (trust->min_version == TLS_VERSION_1_3 && !is_tls13(session))
+        (void)say_bad_peer(session, VERSION_ERROR);
+    /* What wolfSSL checks of TLS 1.2 depends on whether it thinks that a session is resumed. */
+    else if (session->ticket_offered && !is_tls13(session))
+        error_set(&session->failure, HAUL_TLS, 0, "%s speaks TLS 1.3 no more", session->peer.host);
+    else if (is_resumed(session))
+        return true;
+    else if ((trust->check || trust->pins) && !session->verified)
+        error_set(&session->failure, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
+                  session->peer.host);
+    else if (trust->certificate_status &&
+             wolfSSL_get_ocsp_producedDate(session->ssl, date, sizeof(date), &format) != 0)
+        (void)say_bad_peer(session, OCSP_LOOKUP_FAIL);
+    else
+        return true;
+    return false;
+}
+
 enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *error)
 {
     int result;
@@ -489,27 +469,21 @@ enum tls_progress tls_handshake(struct tls_session *session, struct haul_error *
         return TLS_OK;
     if (session->state == SESSION_BROKEN)
         return say_failure(session, error);
+    if (session->input.len > 0 && !held_enough(session))
+        return TLS_WANT_INPUT;
     result = wolfSSL_connect(session->ssl);
     forget_intermediates(session);
     if (result != WOLFSSL_SUCCESS) {
         int reason = wolfSSL_get_error(session->ssl, result);
 
-        if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed)
+        if (reason == WOLFSSL_ERROR_WANT_READ && !session->output.failed && !session->held.failed)
             return TLS_WANT_INPUT;
         (void)fail(session, reason);
         return say_failure(session, error);
     }
     session->refused = false;
-    /* What wolfSSL checks of TLS 1.2 depends on whether it thinks that a session is resumed. */
-    if (session->ticket_offered && !is_tls13(session)) {
+    if (!looked_at_peer(session)) {
         session->state = SESSION_BROKEN;
-        error_set(&session->failure, HAUL_TLS, 0, "%s speaks TLS 1.3 no more", session->peer.host);
-        return say_failure(session, error);
-    }
-    if (session->trust->check && !session->verified && !is_resumed(session)) {
-        session->state = SESSION_BROKEN;
-        error_set(&session->failure, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
-                  session->peer.host);
         return say_failure(session, error);
     }
     if (!session->trust->check && !is_resumed(session))

@@ -23,10 +23,20 @@ enum tls_ciphers {
     TLS_CIPHERS_CHACHA20_FIRST
 };
 
+enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
+struct tls_identity;
+struct tls_pins;
+
 struct tls_trust_options {
-    const char *ca_certificate; /* PEM file; NULL: SSL_CERT_FILE, SSL_CERT_DIR, then the system's */
-    bool check;                 /* false: any certificate does */
+    /* PEM file, or a directory of such; NULL: SSL_CERT_FILE, SSL_CERT_DIR, then the system's */
+    const char *ca_certificate;
+    bool check; /* false: any certificate does */
     enum tls_ciphers ciphers;
+    enum tls_version min_version;
+    bool certificate_status;             /* needs check: OCSP stapling is required */
+    const struct tls_identity *identity; /* for peers that ask; NULL: none; borrowed */
+    const struct tls_pins *pins;         /* checked in any case; NULL: none; borrowed */
 };
 
 /* Reads and parses files: slow, to be called on a helper thread. NULL: *error says which file.

@@ -3,8 +3,8 @@
  * What certificates are checked against, and the settings that all sessions share: one wolfSSL
  * context. Whoever is trusted comes from the first of these that is given:
  *
- *     --ca-certificate FILE
- *     SSL_CERT_FILE and SSL_CERT_DIR (either or both; a directory is searched flat)
+ *     --ca-certificate FILE, or a directory, which is searched flat
+ *     SSL_CERT_FILE and SSL_CERT_DIR (either or both)
  *     the system's bundle
  *
  * A certificate that wolfSSL does not take (expired, an algorithm it lacks) is counted and left
@@ -34,6 +34,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "tls/internal.h"
+#include "tls/pem.h"
 
 #if !defined(WOLFSSL_ALWAYS_VERIFY_CB) && !defined(OPENSSL_EXTRA)
 #error                                                                                             \
@@ -47,7 +48,7 @@
 #error "this wolfSSL keeps the secrets that src/tls/record.c decrypts with: -DHAVE_SECRET_CALLBACK"
 #endif
 
-enum { TRUST_FILE_BYTES_MAX = 16 << 20, KEY_BITS_MIN = 2048, ANCHORS_FIRST = 64 };
+enum { KEY_BITS_MIN = 2048, ANCHORS_FIRST = 64 };
 
 static const char *const system_bundles[] = {
     "/etc/ssl/certs/ca-certificates.crt",                /* Debian, Arch, Gentoo */
@@ -62,12 +63,13 @@ static const char *const system_bundles[] = {
  * Forward secrecy and authenticated encryption only. AES first where the CPU has it, as it is then
  * several times faster than ChaCha20; else the other way round.
  */
+#define SUITES_13_AES    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384"
+#define SUITES_13_CHACHA "TLS13-CHACHA20-POLY1305-SHA256"
 #define SUITES_AES                                                                                 \
-    "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:"                                             \
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                                   \
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-#define SUITES_CHACHA                                                                              \
-    "TLS13-CHACHA20-POLY1305-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+    SUITES_13_AES ":"                                                                              \
+                  "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                     \
+                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+#define SUITES_CHACHA     SUITES_13_CHACHA ":ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES_DHE_AES    "DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384"
 #define SUITES_DHE_CHACHA "DHE-RSA-CHACHA20-POLY1305"
 
@@ -89,56 +91,13 @@ bool tls_aes_accelerated(void)
 
 /* ---- files ---- */
 
-/* Reads to the end, so that a pipe does as well. Returns 0 or an errno. */
-static int read_all(int directory, const char *name, struct text *text)
+/* To the byte, whoever has sent it. */
+static bool is_anchor(const struct tls_trust *trust, struct span der)
 {
-    char buffer[16384];
-    ssize_t got;
-    int result = 0;
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return errno;
-    while ((got = read(fd, buffer, sizeof(buffer))) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            result = errno;
-        else if (text->len + (size_t)got > TRUST_FILE_BYTES_MAX)
-            result = EFBIG;
-        else
-            text_add(text, span_make(buffer, (size_t)got));
-        if (text->failed)
-            result = ENOMEM;
-        if (result != 0)
-            break;
-    }
-    close(fd);
-    return result;
-}
-
-/* Where needle begins in s; s.len if it does not. */
-static size_t find(struct span s, struct span needle)
-{
-    const char *at = s.len > 0 ? memmem(s.data, s.len, needle.data, needle.len) : NULL;
-
-    return at ? (size_t)(at - s.data) : s.len;
-}
-
-/* Takes the next PEM block out of *pem, with its lines of dashes. */
-static bool next_certificate(struct span *pem, struct span *block)
-{
-    const struct span begin = SPAN("-----BEGIN CERTIFICATE-----");
-    const struct span end = SPAN("-----END CERTIFICATE-----");
-    size_t len;
-
-    *pem = span_sub(*pem, find(*pem, begin), pem->len);
-    len = find(*pem, end);
-    if (len == pem->len)
-        return false;
-    *block = span_sub(*pem, 0, len + end.len);
-    *pem = span_sub(*pem, block->len, pem->len);
-    return true;
+    for (size_t i = 0; i < trust->loaded; i++)
+        if (span_equal(span_make(trust->anchors[i].der, trust->anchors[i].len), der))
+            return true;
+    return false;
 }
 
 /* Takes over der, which is from malloc(). Returns 0 or wolfSSL's reason. */
@@ -147,6 +106,10 @@ static int trust_der(struct tls_trust *trust, char *der, size_t len)
     struct tls_anchor anchor = {.der = der, .len = len};
     int result;
 
+    if (is_anchor(trust, span_make(der, len))) {
+        free(der);
+        return 0;
+    }
     if (trust->loaded == trust->room) {
         size_t room = trust->room > 0 ? trust->room * 2 : ANCHORS_FIRST;
         struct tls_anchor *anchors = alloc_grow(trust->anchors, room, sizeof(*anchors));
@@ -173,20 +136,14 @@ static int trust_der(struct tls_trust *trust, char *der, size_t len)
 }
 
 /* Returns 0 or wolfSSL's reason. */
-static int trust_block(struct tls_trust *trust, struct span block)
+static int trust_block(struct tls_trust *trust, const struct pem_block *block)
 {
-    char *der = alloc_zeroed(block.len); /* more than enough */
-    int len;
+    struct text der = {0};
 
-    if (!der)
-        return MEMORY_E;
-    len = wc_CertPemToDer((const unsigned char *)block.data, (int)block.len, (unsigned char *)der,
-                          (int)block.len, CA_TYPE);
-    if (len <= 0) {
-        free(der);
-        return len < 0 ? len : ASN_PARSE_E;
-    }
-    return trust_der(trust, der, (size_t)len);
+    if (pem_decode(block, &der))
+        return trust_der(trust, der.data, der.len);
+    text_free(&der);
+    return der.failed ? MEMORY_E : ASN_PARSE_E;
 }
 
 /*
@@ -195,16 +152,37 @@ static int trust_block(struct tls_trust *trust, struct span block)
  */
 static void trust_pem(struct tls_trust *trust, struct span pem, int *reason)
 {
-    struct span block;
+    struct pem_block block;
 
-    while (next_certificate(&pem, &block)) {
-        int result = trust_block(trust, block);
+    while (pem_next(&pem, &block)) {
+        int result;
 
-        if (result != 0) {
+        if (!span_equal(block.label, SPAN("CERTIFICATE")))
+            continue;
+        result = trust_block(trust, &block);
+        if (result == 0) {
+            trust->usable++;
+        } else {
             trust->unusable++;
             *reason = result;
         }
     }
+}
+
+/* There is no certificate in it that is any good. reason: wolfSSL's, or 0. */
+static bool say_unusable(const char *path, int reason, enum haul_status status,
+                         struct haul_error *error)
+{
+    if (reason == MEMORY_E || reason == MEMORY_ERROR)
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the CA certificates");
+    else if (reason == ASN_AFTER_DATE_E)
+        error_set(error, status, 0, "the CA certificate in %s has expired", path);
+    else if (reason != 0)
+        error_set(error, status, 0, "the CA certificate in %s can't be used (%s)", path,
+                  wolfSSL_ERR_reason_error_string((unsigned long)reason));
+    else
+        error_set(error, status, 0, "there is no usable PEM certificate in %s", path);
+    return false;
 }
 
 /* status: of the error, as the file was asked for or not. */
@@ -212,58 +190,65 @@ static bool trust_file(struct tls_trust *trust, const char *path, enum haul_stat
                        struct haul_error *error)
 {
     struct text text = {0};
-    size_t before = trust->loaded;
+    size_t before = trust->usable;
     int reason = 0;
-    int result = read_all(AT_FDCWD, path, &text);
+    int result = pem_read_file(AT_FDCWD, path, &text);
 
     if (result == 0)
         trust_pem(trust, text_span(&text), &reason);
     text_free(&text);
-    if (trust->loaded == before && (reason == MEMORY_E || reason == MEMORY_ERROR))
-        result = ENOMEM;
-    if (result == ENOMEM) {
-        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the CA certificates");
-        return false;
-    }
-    if (result != 0) {
+    if (result == ENOMEM)
+        reason = MEMORY_E;
+    else if (result != 0) {
         error_set(error, status, result, "can't read the CA certificates in %s", path);
         return false;
     }
-    if (trust->loaded > before)
-        return true;
-    if (reason == ASN_AFTER_DATE_E)
-        error_set(error, status, 0, "the CA certificate in %s has expired", path);
-    else if (reason != 0)
-        error_set(error, status, 0, "the CA certificate in %s can't be used (%s)", path,
-                  wolfSSL_ERR_reason_error_string((unsigned long)reason));
-    else
-        error_set(error, status, 0, "there is no PEM certificate in %s", path);
-    return false;
+    return trust->usable > before || say_unusable(path, reason, status, error);
 }
 
-static void trust_directory_entries(struct tls_trust *trust, DIR *directory)
+static void trust_directory_entries(struct tls_trust *trust, DIR *directory, int *reason)
 {
     const struct dirent *entry;
 
     while ((entry = readdir(directory))) {
         struct text text = {0};
         struct stat status;
-        int reason = 0;
 
         /* Not a pipe: it would wait for its writer. */
         if (fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 && S_ISREG(status.st_mode) &&
-            read_all(dirfd(directory), entry->d_name, &text) == 0)
-            trust_pem(trust, text_span(&text), &reason);
+            pem_read_file(dirfd(directory), entry->d_name, &text) == 0)
+            trust_pem(trust, text_span(&text), reason);
         text_free(&text);
     }
 }
 
-/* directories: separated by colons, as OpenSSL has it. */
+/* Closes it. */
+static bool trust_directory(struct tls_trust *trust, DIR *directory, const char *path,
+                            struct haul_error *error)
+{
+    size_t before = trust->usable;
+    int reason = 0;
+
+    trust_directory_entries(trust, directory, &reason);
+    closedir(directory);
+    return trust->usable > before || say_unusable(path, reason, HAUL_BAD_OPTION, error);
+}
+
+static bool trust_path(struct tls_trust *trust, const char *path, struct haul_error *error)
+{
+    DIR *directory = opendir(path);
+
+    return directory ? trust_directory(trust, directory, path, error)
+                     : trust_file(trust, path, HAUL_BAD_OPTION, error);
+}
+
+/* Separated by colons, as OpenSSL has it; enough if one of them has any. */
 static bool trust_directories(struct tls_trust *trust, const char *directories,
                               struct haul_error *error)
 {
     struct span rest = span_of(directories);
-    size_t before = trust->loaded;
+    size_t before = trust->usable;
+    int reason = 0;
 
     while (rest.len > 0) {
         struct span name = span_cut(&rest, ':');
@@ -277,13 +262,10 @@ static bool trust_directories(struct tls_trust *trust, const char *directories,
                       SPAN_ARG(name));
             return false;
         }
-        trust_directory_entries(trust, directory);
+        trust_directory_entries(trust, directory, &reason);
         closedir(directory);
     }
-    if (trust->loaded == before)
-        error_set(error, HAUL_BAD_OPTION, 0, "there is no usable PEM certificate in %s",
-                  directories);
-    return trust->loaded > before;
+    return trust->usable > before || say_unusable(directories, reason, HAUL_BAD_OPTION, error);
 }
 
 static bool trust_system(struct tls_trust *trust, struct haul_error *error)
@@ -307,7 +289,7 @@ static bool trust_load(struct tls_trust *trust, const char *ca_certificate,
     bool has_directories = directories && directories[0];
 
     if (ca_certificate)
-        return trust_file(trust, ca_certificate, HAUL_BAD_OPTION, error);
+        return trust_path(trust, ca_certificate, error);
     if (!has_file && !has_directories)
         return trust_system(trust, error);
     return (!has_file || trust_file(trust, file, HAUL_BAD_OPTION, error)) &&
@@ -327,15 +309,6 @@ struct link {
 static bool issues(const struct certificate *issuer, const struct certificate *certificate)
 {
     return span_equal(issuer->subject, certificate->issuer);
-}
-
-/* Who sent it does not matter: the same certificate, to the byte. */
-static bool is_anchor(const struct tls_trust *trust, struct span der)
-{
-    for (size_t i = 0; i < trust->loaded; i++)
-        if (span_equal(span_make(trust->anchors[i].der, trust->anchors[i].len), der))
-            return true;
-    return false;
 }
 
 /*
@@ -454,18 +427,27 @@ bool tls_trust_takes(const struct tls_trust *trust, const struct span *chain, si
 
 /* ---- the context ---- */
 
+static const char *suites(enum tls_version min_version, bool aes_first)
+{
+    if (min_version == TLS_VERSION_1_3)
+        return aes_first ? SUITES_13_AES ":" SUITES_13_CHACHA : SUITES_13_CHACHA ":" SUITES_13_AES;
+    return aes_first ? SUITES_AES ":" SUITES_CHACHA ":" SUITES_DHE_AES ":" SUITES_DHE_CHACHA
+                     : SUITES_CHACHA ":" SUITES_AES ":" SUITES_DHE_CHACHA ":" SUITES_DHE_AES;
+}
+
 static bool set_up_context(struct tls_trust *trust, bool aes_first)
 {
     WOLFSSL_CTX *context = trust->context;
-    const char *suites =
-        aes_first ? SUITES_AES ":" SUITES_CHACHA ":" SUITES_DHE_AES ":" SUITES_DHE_CHACHA
-                  : SUITES_CHACHA ":" SUITES_AES ":" SUITES_DHE_CHACHA ":" SUITES_DHE_AES;
+    bool looks = trust->check || trust->pins;
     /* The first one's key share goes into the ClientHello. */
     int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1,
                     WOLFSSL_ECC_SECP521R1};
 
-    if (wolfSSL_CTX_SetMinVersion(context, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_set_cipher_list(context, suites) != WOLFSSL_SUCCESS ||
+    if (wolfSSL_CTX_SetMinVersion(context, trust->min_version == TLS_VERSION_1_3
+                                               ? WOLFSSL_TLSV1_3
+                                               : WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_cipher_list(context, suites(trust->min_version, aes_first)) !=
+            WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_groups(context, groups, (int)COUNT_OF(groups)) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinRsaKey_Sz(context, KEY_BITS_MIN) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinDhKey_Sz(context, KEY_BITS_MIN) != WOLFSSL_SUCCESS)
@@ -475,10 +457,12 @@ static bool set_up_context(struct tls_trust *trust, bool aes_first)
     wolfSSL_CTX_set_session_cache_mode(context, WOLFSSL_SESS_CACHE_OFF);
     wolfSSL_CTX_set_group_messages(context); /* a flight at once, not a send for each message */
     wolfSSL_CTX_set_verify(context, trust->check ? WOLFSSL_VERIFY_PEER : WOLFSSL_VERIFY_NONE,
-                           trust->check ? tls_session_verify : NULL);
+                           looks ? tls_session_verify : NULL);
     wolfSSL_CTX_SetIORecv(context, tls_session_receive);
     wolfSSL_CTX_SetIOSend(context, tls_session_send);
-    return true;
+    /* Without wolfSSL_CTX_EnableOCSP(), with which it would connect to responders by itself. */
+    return !trust->certificate_status ||
+           wolfSSL_CTX_EnableOCSPMustStaple(context) == WOLFSSL_SUCCESS;
 }
 
 static void forget_anchors(struct tls_trust *trust)
@@ -496,6 +480,10 @@ struct tls_trust *tls_trust_create(const struct tls_trust_options *options,
     if (!trust)
         goto no_memory;
     trust->check = options->check;
+    trust->certificate_status = options->certificate_status;
+    trust->min_version = options->min_version;
+    trust->pins = options->pins;
+    trust->has_identity = options->identity != NULL;
     tickets_init(&trust->tickets);
     /* wolfSSL counts these under a lock of its own. */
     if (wolfSSL_Init() != WOLFSSL_SUCCESS) {
@@ -512,6 +500,10 @@ struct tls_trust *tls_trust_create(const struct tls_trust_options *options,
                        (options->ciphers == TLS_CIPHERS_FASTEST_FIRST && tls_aes_accelerated()))) {
         error_set(error, HAUL_FAILED, 0, "this wolfSSL (%s) lacks ciphers that haul needs",
                   tls_library_version());
+        goto no_trust;
+    }
+    if (options->identity && !tls_identity_use(options->identity, trust->context)) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the client certificate");
         goto no_trust;
     }
     if (trust->check && !trust_load(trust, options->ca_certificate, error))

@@ -360,12 +360,13 @@ static void test_trust_files(void **state)
 
     (void)state;
     trust_fails("/nonexistent/ca.pem", "/nonexistent/ca.pem: No such file or directory");
-    trust_fails("/", "in /: Is a directory");
-    trust_fails("/dev/null", "no PEM certificate in /dev/null");
+    trust_fails("/proc/self/mem", "/proc/self/mem: Input/output error");
+    trust_fails("/", "no usable PEM certificate in /");
+    trust_fails("/dev/null", "no usable PEM certificate in /dev/null");
     snprintf(path, sizeof(path), "%s/expired.crt", directory);
     trust_fails(path, "has expired");
     snprintf(path, sizeof(path), "%s/ecdsa.key", directory);
-    trust_fails(path, "no PEM certificate");
+    trust_fails(path, "no usable PEM certificate");
 
     /* A broken one does not keep the next one out, nor does it pass for a certificate. */
     len = (size_t)snprintf(data, sizeof(data), "# text before\n%s", broken);

@@ -43,16 +43,31 @@ void tls_fixture_replace_server(struct fixture *f, const struct tls_server_optio
     start_server(f, options);
 }
 
+const char *tls_fixture_path(char path[4096], const char *name)
+{
+    snprintf(path, 4096, "%s/%s", directory, name);
+    return path;
+}
+
 struct fixture *begin(const struct tls_server_options *options, const char *host)
 {
+    struct tls_trust_options trust = {.check = true};
+
+    return begin_with(options, &trust, host);
+}
+
+struct fixture *begin_with(const struct tls_server_options *options,
+                           const struct tls_trust_options *trust, const char *host)
+{
     struct fixture *f = calloc(1, sizeof(*f));
+    struct tls_trust_options with_ca = *trust;
     char ca[4096];
-    struct tls_trust_options trust_options = {.ca_certificate = ca, .check = true};
 
     assert_non_null(f);
-    snprintf(ca, sizeof(ca), "%s/ca.crt", directory);
+    if (!trust->ca_certificate)
+        with_ca.ca_certificate = tls_fixture_path(ca, "ca.crt");
     start_server(f, options);
-    f->trust = tls_trust_create(&trust_options, &f->error);
+    f->trust = tls_trust_create(&with_ca, &f->error);
     if (!f->trust)
         fail_msg("%s", f->error.text);
     f->client = tls_session_create(f->trust, span_of(host), 443, NOW_S, &f->error);

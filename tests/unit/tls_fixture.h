@@ -26,7 +26,12 @@ void tls_fixture_certificates(int argc, char **argv);
 uint64_t random_number(void);
 /* Starts the server and creates the client. */
 struct fixture *begin(const struct tls_server_options *options, const char *host);
+/* The client's settings; without a ca_certificate, that of the tests' own authority. */
+struct fixture *begin_with(const struct tls_server_options *options,
+                           const struct tls_trust_options *trust, const char *host);
 void end(struct fixture *f);
+/* Of one of gencert's files. */
+const char *tls_fixture_path(char path[4096], const char *name);
 /* Starts another server in the place of this one. */
 void tls_fixture_replace_server(struct fixture *f, const struct tls_server_options *options);
 void shake(struct fixture *f, size_t most);

@@ -48,6 +48,8 @@ static int keep_secret(WOLFSSL *ssl, int id, const unsigned char *secret, int le
     (void)ssl;
     if (id == SERVER_TRAFFIC_SECRET)
         memcpy(server->traffic_secret, secret, (size_t)len);
+    else if (id == SERVER_HANDSHAKE_TRAFFIC_SECRET)
+        memcpy(server->handshake_secret, secret, (size_t)len);
     return 0;
 }
 
@@ -95,6 +97,12 @@ void tls_server_start(struct tls_server *server, const struct tls_server_options
         assert_int_equal(wolfSSL_CTX_set_cipher_list(server->context, options->ciphers), 1);
     if (options->wants_p256)
         assert_int_equal(wolfSSL_CTX_set_groups(server->context, &p256, 1), 1);
+    if (options->client_ca) {
+        snprintf(path, sizeof(path), "%s/%s.crt", options->directory, options->client_ca);
+        assert_int_equal(wolfSSL_CTX_load_verify_locations(server->context, path, NULL), 1);
+        wolfSSL_CTX_set_verify(server->context,
+                               WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
     /* Almost as long as its keys live: what ends earlier does so by the client's rules. */
     assert_int_equal(wolfSSL_CTX_set_TicketHint(server->context, 3500), 1);
     wolfSSL_CTX_SetIORecv(server->context, receive);

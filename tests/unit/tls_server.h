@@ -21,6 +21,7 @@ struct tls_server_options {
     const char *certificate; /* name without ".crt" */
     const char *ciphers;     /* NULL: all */
     bool tls12;              /* else 1.3 */
+    const char *client_ca;   /* wants a certificate by this one, named as the other; NULL: none */
     bool wants_p256;         /* takes this group only */
 };
 
@@ -32,8 +33,9 @@ struct tls_server {
     struct text output; /* ciphertext for the client */
     size_t output_taken;
     bool accepted;
-    uint8_t traffic_secret[112]; /* of what it sends after the handshake */
-    size_t application_at;       /* where that begins in the output */
+    uint8_t handshake_secret[48]; /* TLS 1.3: of what it sends in the handshake */
+    uint8_t traffic_secret[112];  /* of what it sends after it */
+    size_t application_at;        /* where that begins in the output */
 };
 
 void tls_server_start(struct tls_server *server, const struct tls_server_options *options);
