@@ -13,7 +13,11 @@
 #include "base/list.h"
 #include "base/span.h"
 
-enum { TICKET_ORIGINS_MAX = 256, TICKETS_OF_ORIGIN_MAX = 2, TICKET_AGE_MAX_S = 3600 };
+enum {
+    TICKET_ORIGINS_MAX = 256,
+    TICKETS_OF_ORIGIN_MAX = 6, /* as many as there are connections to a host, by default */
+    TICKET_AGE_MAX_S = 3600
+};
 
 struct WOLFSSL_SESSION;
 

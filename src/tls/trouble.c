@@ -179,6 +179,10 @@ bool trouble_set_peer(struct haul_error *error, int reason, const char *host,
     else if (reason == MAX_CHAIN_ERROR)
         error_set(error, status, 0, "%s sends more than %d certificates, too many for one chain",
                   host, TLS_SENT_MAX);
+    else if (reason == HANDSHAKE_SIZE_ERROR)
+        error_set(error, HAUL_TLS, 0,
+                  "%s sends a message that is too long for a handshake; too many certificates?",
+                  host);
     else if (reason == OCSP_CERT_REVOKED)
         error_set(error, status, 0,
                   "the certificate of %s was revoked by its authority, as the OCSP response says "
@@ -186,9 +190,9 @@ bool trouble_set_peer(struct haul_error *error, int reason, const char *host,
                   host);
     else if (reason == BAD_CERTIFICATE_STATUS_ERROR)
         error_set(error, status, 0,
-                  "the OCSP response that %s sends with its certificate is no good: it is not of "
-                  "today, of another certificate, not from its authority, or does not know it "
-                  "(--cert-status)",
+                  "the OCSP response that %s sends does not vouch for its certificate: that was "
+                  "revoked, or the response is too old, of another certificate, or not by its "
+                  "authority (--cert-status)",
                   host);
     else if (reason == OCSP_CERT_UNKNOWN || reason == OCSP_LOOKUP_FAIL)
         error_set(error, status, 0,

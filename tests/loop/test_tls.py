@@ -5,12 +5,12 @@ import contextlib
 import shutil
 import socket
 import ssl
-import subprocess
 
 import pytest
 
 from haul import check_files, run, run_good
 from origin import Origin, Response, body_bytes
+from testbed import openssl_server
 
 BODY_SIZE = 16385
 
@@ -232,22 +232,6 @@ def test_http_to_a_port_of_https(nginx, target):
     ended = run("-d", target, f"http://127.0.0.1:{nginx.ports['tls13-rsa']}/")
     assert ended.status == 22
     check_files(target, {})
-
-
-@contextlib.contextmanager
-def openssl_server(certificates, name, *arguments):
-    """A server that does what no other would any more. Gives its port."""
-    server = subprocess.Popen(
-        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cipher", "ALL:@SECLEVEL=0",
-         "-cert", certificates / f"{name}.crt", "-key", certificates / f"{name}.key", *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        yield next(line for line in server.stdout if line.startswith("ACCEPT")).rpartition(":")[2].strip()
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
-        server.stdin.close()
 
 
 @pytest.mark.parametrize("version", ("-tls1", "-tls1_1"))

@@ -18,6 +18,7 @@ benchmarks and the demo.
 """
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import json
@@ -255,6 +256,23 @@ http {{
         lines += [f"root {self.root};", "location /autoindex/ { alias " + f"{self.root}/; autoindex on; }}",
                   self.server_extra]
         return "    server {\n" + "".join(f"        {line}\n" for line in lines) + "    }"
+
+
+@contextlib.contextmanager
+def openssl_server(certificates, name, *arguments):
+    """openssl s_server, which does what no other would any more; each page says how the connection came about. Gives its
+    port."""
+    server = subprocess.Popen(
+        ["openssl", "s_server", "-accept", "127.0.0.1:0", "-www", "-cipher", "ALL:@SECLEVEL=0",
+         "-cert", certificates / f"{name}.crt", "-key", certificates / f"{name}.key", *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield next(line for line in server.stdout if line.startswith("ACCEPT")).rpartition(":")[2].strip()
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+        server.stdin.close()
 
 
 class Relay:

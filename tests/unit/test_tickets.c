@@ -44,17 +44,16 @@ static void test_one_origin(void **state)
     (void)state;
     tickets_init(&tickets);
     assert_int_equal(take(&tickets, "a.example", 443, 1000), 0);
-    put(&tickets, "a.example", 443, 2001);
-    put(&tickets, "a.example", 443, 2002);
-    put(&tickets, "a.example", 443, 2003);
-    put(&tickets, "a.example", 8443, 2004);
-    put(&tickets, "b.example", 443, 2005);
+    for (int i = 0; i <= TICKETS_OF_ORIGIN_MAX; i++)
+        put(&tickets, "a.example", 443, 2000 + i);
+    put(&tickets, "a.example", 8443, 3000);
+    put(&tickets, "b.example", 443, 3001);
     assert_int_equal(tickets.count, 3);
-    /* the newest first, the third is one too many, and each once */
-    assert_int_equal(take(&tickets, "A.Example", 443, 1000), 2003);
-    assert_int_equal(take(&tickets, "a.example", 443, 1000), 2002);
+    /* the newest first, the oldest was one too many, and each once */
+    for (int i = TICKETS_OF_ORIGIN_MAX; i > 0; i--)
+        assert_int_equal(take(&tickets, i % 2 ? "A.Example" : "a.example", 443, 1000), 2000 + i);
     assert_int_equal(take(&tickets, "a.example", 443, 1000), 0);
-    assert_int_equal(take(&tickets, "a.example", 8443, 1000), 2004);
+    assert_int_equal(take(&tickets, "a.example", 8443, 1000), 3000);
     assert_int_equal(take(&tickets, "b.example", 8443, 1000), 0);
     assert_int_equal(tickets.count, 1);
     tickets_free(&tickets);
