@@ -213,12 +213,15 @@ struct haul_options {
     bool disable_ipv6;     /* [false] */
     /* TLS. */
     enum haul_tls_version min_tls_version; /* [HAUL_TLS_1_2] */
-    const char *certificate;               /* PEM file, to show to servers that ask [NULL] */
-    const char *private_key;               /* PEM file with its key [NULL: in the same file] */
-    const char *pinned_public_key; /* "sha256//BASE64[;sha256//BASE64]...": one of these is the
-                                      server's, or it is not talked to [NULL] */
-    bool certificate_status;       /* a server must send an OCSP response with its certificate
-                                      [false] */
+    const char *certificate;       /* PEM file, with those above it behind it: shown to every server
+                                      that asks, wherever redirects lead; TLS 1.2 sends it so that
+                                      others on the way can read it [NULL] */
+    const char *private_key;       /* PEM file with its key, not encrypted [NULL: the same file] */
+    const char *pinned_public_key; /* "sha256//BASE64[;sha256//BASE64]...", or a file with a public
+                                      key, PEM or DER: one of these is the server's, or it is not
+                                      talked to, whether its certificate is checked or not [NULL] */
+    bool certificate_status;       /* a server must send an OCSP response with its certificate that
+                                      says that it is good; else none is asked for [false] */
     uint32_t features_off;         /* enum haul_feature bits, for tests [0] */
     enum haul_log_level log_level; /* [HAUL_LOG_NONE] */
     /* line: valid during the call, control characters escaped, no line end [NULL] */
