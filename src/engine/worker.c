@@ -318,7 +318,7 @@ static bool create_parts(struct worker *worker, const struct worker_setup *setup
                                      ring_random(worker->ring));
     if (options->accept_codings)
         worker->unpacked = buffers_create_open((size_t)(options->buffer_memory / setup->count));
-    worker->resolver = resolver_create(worker->ring, &worker->log);
+    worker->resolver = resolver_create(worker->ring, NULL, &worker->log);
     worker->directories =
         directories_create(worker->ring, setup->names, setup->sink_descriptors / setup->count);
     if (!worker->buffers || (options->accept_codings && !worker->unpacked) || !worker->resolver ||

@@ -2,15 +2,15 @@
 /*
  * Names to addresses, through c-ares on the ring.
  *
- *   resolve_ask() --> lookup (RUNNING) -- c-ares --> lookup (KEPT, until it expires)
- *        |                | questions                    |
- *        |                v                              v
- *        +<-- true: kept from before          resolver.answered --> question.done()
+ *   resolve_ask() --> lookup WAITING --pump()--> RUNNING -- c-ares --> KEPT, until it expires
+ *        |                | questions             |    (or WAITING, first in the queue, to ask for
+ *        |                v                       v     the next name that it may stand for)
+ *        +<-- true: hosts file, or kept    resolver.answered --> question.done()
  *
- * A question is in one list at a time: that of its running lookup, then `answered`, then none;
- * so taking it back is taking it out of a list.
+ * A question is in one list at a time: that of its lookup, then `answered`, then none; so taking it
+ * back is taking it out of a list. A lookup that waits goes with its last question.
  *
- * c-ares runs only below resolve_ask(), watch_done(), timer_fired() and close_channel(). Its
+ * c-ares runs only below pump(), watch_done(), timer_fired() and close_channel(). Its
  * callbacks change our objects and call nobody: `done` is called by settle() afterwards, when it
  * may ask again, or destroy the resolver.
  *
@@ -20,7 +20,6 @@
  */
 #include "resolve/resolve.h"
 
-#include <ares.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -31,20 +30,27 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "base/map.h"
+#include "resolve/channel.h"
+#include "resolve/hosts.h"
+#include "resolve/search.h"
 
 enum {
-    TRY_MS = 3000, /* for the first try; c-ares doubles it for the next */
-    TRIES = 2,
     TTL_MIN_S = 1,
     TTL_MAX_S = 300,
-    FAILURE_S = 5,
+    UNKNOWN_S = 30, /* that there is no such name, or no address of the family */
+    TROUBLE_S = 1,  /* that the name servers failed: who tries again should be in luck soon */
     KEPT_MAX = 10000,
-    NAME_BYTES_MAX = 254 /* with a last dot */
+    LOOK_MS = 1000, /* between two looks whether a file is another one */
+    HOSTS_BYTES_MAX = 64 * 1024 * 1024
 };
 
+static const char hosts_path[] = "/etc/hosts";
+static const char configuration_path[] = "/etc/resolv.conf";
+
 enum lookup_state {
+    LOOKUP_WAITING, /* questions; link, in resolver.waiting */
     LOOKUP_RUNNING, /* questions */
-    LOOKUP_KEPT     /* link, expires_ns, status, reason, count, addresses */
+    LOOKUP_KEPT     /* link, in resolver.kept; expires_ns, status, reason, count, addresses */
 };
 
 struct lookup {
@@ -53,7 +59,10 @@ struct lookup {
     enum lookup_state state;
     int family;
     struct list questions;
-    struct list link; /* in resolver.kept */
+    struct list link;
+    size_t step; /* of search_next() */
+    bool as_is;  /* what is asked for is the name as it is */
+    int failure; /* what c-ares has said so far of the names that it may stand for */
     uint64_t expires_ns;
     enum haul_status status;
     const char *reason;
@@ -81,11 +90,20 @@ struct resolver {
     ares_channel channel; /* valid while channel_open */
     bool channel_open;
     bool channel_suspect; /* name servers failed: read the configuration anew when all is quiet */
+    bool channel_stale;   /* it has changed: nothing more is asked for until all is quiet */
+    struct ring_mark configuration;
+    uint64_t trouble_look_ns; /* when to look again whether it is another one */
+    struct search search;
+    struct resolver_options options;
+    struct hosts *hosts; /* NULL: there are none */
+    struct ring_mark hosts_mark;
+    uint64_t hosts_look_ns; /* when to look again */
     bool destroyed;
     struct timer timer;
     struct map lookups;
+    struct list waiting; /* lookups, first come first */
     size_t running;
-    struct list kept; /* lookups, oldest first */
+    struct list kept; /* lookups, those that nobody has asked for longest first */
     size_t kept_count;
     struct list watches;
     struct list answered; /* questions whose answer is filled in */
@@ -100,14 +118,11 @@ void resolve_question_init(struct resolve_question *question,
     list_init(&question->node);
 }
 
-void resolve_drop(struct resolve_question *question)
-{
-    list_remove(&question->node);
-}
-
 static void question_answer(struct resolve_question *question, enum haul_status status,
                             const char *reason)
 {
+    question->lookup = NULL;
+    question->waiting = false;
     question->status = status;
     question->reason = reason;
     question->count = 0;
@@ -121,19 +136,42 @@ static void question_answer_kept(struct resolve_question *question, const struct
         memcpy(question->addresses, lookup->addresses, lookup->count * sizeof(struct address));
 }
 
+static void lookup_unlink(struct lookup *lookup)
+{
+    if (lookup->state == LOOKUP_KEPT)
+        lookup->resolver->kept_count--;
+    list_remove(&lookup->link);
+}
+
 static void lookup_free(struct lookup *lookup)
 {
     struct list *node;
 
     while ((node = list_pop_front(&lookup->questions)))
-        ;
+        LIST_ITEM(node, struct resolve_question, node)->lookup = NULL;
     map_remove(&lookup->resolver->lookups, &lookup->node);
-    if (list_is_linked(&lookup->link)) {
-        list_remove(&lookup->link);
-        lookup->resolver->kept_count--;
-    }
+    lookup_unlink(lookup);
     free(lookup->addresses);
     free(lookup);
+}
+
+void resolve_drop(struct resolve_question *question)
+{
+    struct lookup *lookup = question->lookup;
+
+    list_remove(&question->node);
+    question->lookup = NULL;
+    question->waiting = false;
+    if (lookup && lookup->state == LOOKUP_WAITING && !list_is_linked(&lookup->questions))
+        lookup_free(lookup);
+}
+
+static void question_wait_for(struct resolve_question *question, struct lookup *lookup)
+{
+    question->lookup = lookup;
+    question->waiting = lookup->state == LOOKUP_WAITING;
+    question->sent_ns = ring_now_ns(lookup->resolver->ring);
+    list_push_back(&lookup->questions, &question->node);
 }
 
 static struct lookup *lookup_create(struct resolver *resolver, struct span key, int family)
@@ -143,8 +181,9 @@ static struct lookup *lookup_create(struct resolver *resolver, struct span key, 
     if (!lookup)
         return NULL;
     lookup->resolver = resolver;
-    lookup->state = LOOKUP_RUNNING;
+    lookup->state = LOOKUP_WAITING;
     lookup->family = family;
+    lookup->failure = ARES_SUCCESS;
     list_init(&lookup->questions);
     list_init(&lookup->link);
     memcpy(lookup->key, key.data, key.len);
@@ -187,36 +226,6 @@ static int lookup_take(struct lookup *lookup, const struct ares_addrinfo *result
     return ARES_SUCCESS;
 }
 
-static enum haul_status status_of(int status, const char **reason)
-{
-    switch (status) {
-    case ARES_SUCCESS:
-        *reason = "";
-        return HAUL_OK;
-    case ARES_ENOTFOUND:
-        *reason = "there is no such name";
-        return HAUL_HOST_UNKNOWN;
-    case ARES_ENODATA:
-        *reason = "the name has no address";
-        return HAUL_HOST_UNKNOWN;
-    case ARES_EBADNAME:
-        *reason = "that can't be a host name";
-        return HAUL_HOST_UNKNOWN;
-    case ARES_ENOMEM:
-        *reason = "out of memory";
-        return HAUL_OUT_OF_MEMORY;
-    case ARES_ETIMEOUT:
-        *reason = "no name server answered in time";
-        return HAUL_RESOLVER;
-    case ARES_ECONNREFUSED: /* also when all of them answered SERVFAIL */
-        *reason = "the name servers are unreachable, or fail";
-        return HAUL_RESOLVER;
-    default:
-        *reason = ares_strerror(status);
-        return HAUL_RESOLVER;
-    }
-}
-
 static void keep(struct lookup *lookup, int ttl_s)
 {
     struct resolver *resolver = lookup->resolver;
@@ -226,6 +235,51 @@ static void keep(struct lookup *lookup, int ttl_s)
     list_push_back(&resolver->kept, &lookup->link);
     if (++resolver->kept_count > KEPT_MAX)
         lookup_free(LIST_ITEM(resolver->kept.next, struct lookup, link));
+}
+
+/* Whether the name may stand for another one, which is to be asked for now. What the name as it is
+ * comes to counts, if that is first; else any trouble there was. */
+static bool lookup_goes_on(struct lookup *lookup, int status)
+{
+    struct span name = span_of(lookup->key + 1);
+    bool as_is_first = search_as_is_first(&lookup->resolver->search, name);
+    char candidate[SEARCH_NAME_ROOM];
+    size_t step = lookup->step;
+    bool as_is;
+
+    if (as_is_first ? lookup->as_is
+                    : lookup->failure == ARES_SUCCESS || lookup->failure == ARES_ENOTFOUND)
+        lookup->failure = status;
+    /* No address of this family, but maybe of the other: then the name is this one. */
+    if (status == ARES_ENODATA)
+        lookup->failure = status;
+    if (status != ARES_ENOTFOUND && (as_is_first || status != ARES_ECONNREFUSED))
+        return false;
+    return search_next(&lookup->resolver->search, name, &step, candidate, &as_is);
+}
+
+static int lookup_keep_s(const struct lookup *lookup, int ttl_s)
+{
+    if (lookup->status == HAUL_HOST_UNKNOWN)
+        return UNKNOWN_S;
+    if (lookup->status != HAUL_OK)
+        return TROUBLE_S;
+    return ttl_s < TTL_MIN_S ? TTL_MIN_S : ttl_s;
+}
+
+/* Maybe the network is another one by now. */
+static void note_trouble(struct resolver *resolver)
+{
+    uint64_t now = ring_now_ns(resolver->ring);
+    struct ring_mark mark;
+
+    resolver->channel_suspect = true;
+    if (now < resolver->trouble_look_ns)
+        return;
+    resolver->trouble_look_ns = now + LOOK_MS * (uint64_t)NS_PER_MS;
+    mark = ring_mark(resolver->ring, configuration_path);
+    if (!ring_mark_equal(&mark, &resolver->configuration))
+        resolver->channel_stale = true;
 }
 
 /* Called by c-ares, maybe from within ares_getaddrinfo(). */
@@ -243,19 +297,22 @@ static void lookup_done(void *context, int status, int timeouts, struct ares_add
     if (status == ARES_SUCCESS)
         status = lookup_take(lookup, result, &ttl_s);
     ares_freeaddrinfo(result);
-    lookup->status = status_of(status, &lookup->reason);
+    resolver->running--;
+    if (status != ARES_SUCCESS) {
+        if (lookup_goes_on(lookup, status)) {
+            lookup->state = LOOKUP_WAITING;
+            list_push_front(&resolver->waiting, &lookup->link);
+            return;
+        }
+        status = lookup->failure;
+    }
+    lookup->status = channel_status(status, &lookup->reason);
     if (lookup->status == HAUL_RESOLVER)
-        resolver->channel_suspect = true;
-    if (lookup->status == HAUL_HOST_UNKNOWN)
-        ttl_s = FAILURE_S;
-    else if (lookup->status != HAUL_OK)
-        ttl_s = 0; /* a server in trouble may be well again when the download is tried anew */
-    else if (ttl_s < TTL_MIN_S)
-        ttl_s = TTL_MIN_S;
+        note_trouble(resolver);
+    ttl_s = lookup_keep_s(lookup, ttl_s);
     log_write(resolver->log, HAUL_LOG_DEBUG, "%s: %zu IPv%c addresses, %d timeouts, kept %d s%s%s",
               lookup->key + 1, lookup->count, lookup->key[0], timeouts, ttl_s,
               lookup->reason[0] ? ": " : "", lookup->reason);
-    resolver->running--;
     while ((node = list_pop_front(&lookup->questions))) {
         question_answer_kept(LIST_ITEM(node, struct resolve_question, node), lookup);
         list_push_back(&resolver->answered, node);
@@ -277,6 +334,7 @@ static void watch_poll(struct watch *watch)
 }
 
 static void settle(struct resolver *resolver);
+static void pump(struct resolver *resolver);
 
 static void watch_done(struct op *op, int res)
 {
@@ -365,11 +423,15 @@ static void settle(struct resolver *resolver)
     struct list *node;
 
     ref_hold(&resolver->ref);
-    while ((node = list_pop_front(&resolver->answered))) {
-        struct resolve_question *question = LIST_ITEM(node, struct resolve_question, node);
+    do {
+        while ((node = list_pop_front(&resolver->answered))) {
+            struct resolve_question *question = LIST_ITEM(node, struct resolve_question, node);
 
-        question->done(question);
-    }
+            question->done(question);
+        }
+        if (!resolver->destroyed)
+            pump(resolver);
+    } while (list_is_linked(&resolver->answered));
     if (!resolver->destroyed)
         set_timer(resolver);
     ref_drop(&resolver->ref);
@@ -386,25 +448,17 @@ static void timer_fired(struct timer *timer)
 
 /* ---- c-ares itself ---- */
 
-/* Reads /etc/resolv.conf. Returns c-ares's status. ares_library_init() is not called: outside of
- * Windows it only counts who uses the library, in a global that is not safe for threads. */
+/* Returns c-ares's status. */
 static int open_channel(struct resolver *resolver)
 {
-    char lookups[] = "fb"; /* the hosts file, then the name servers */
-    struct ares_options options = {.timeout = TRY_MS,
-                                   .tries = TRIES,
-                                   .lookups = lookups,
-                                   .sock_state_cb = socket_changed,
-                                   .sock_state_cb_data = resolver};
-    int status = ares_init_options(&resolver->channel, &options,
-                                   ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-                                       ARES_OPT_SOCK_STATE_CB);
+    int status;
 
-    if (status != ARES_SUCCESS)
-        return status;
-    resolver->channel_open = true;
-    resolver->channel_suspect = false;
-    return ARES_SUCCESS;
+    resolver->configuration = ring_mark(resolver->ring, configuration_path);
+    resolver->channel_suspect = resolver->channel_stale = false;
+    status = channel_create(&resolver->channel, &resolver->options.servers, socket_changed,
+                            resolver, &resolver->search);
+    resolver->channel_open = status == ARES_SUCCESS;
+    return status;
 }
 
 static void close_channel(struct resolver *resolver)
@@ -421,7 +475,8 @@ static void resolver_last(struct ref *ref)
     free(CONTAINER_OF(ref, struct resolver, ref));
 }
 
-struct resolver *resolver_create(struct ring *ring, const struct log *log)
+struct resolver *resolver_create(struct ring *ring, const struct resolver_options *options,
+                                 const struct log *log)
 {
     struct resolver *resolver = alloc_zeroed(sizeof(*resolver));
 
@@ -430,8 +485,13 @@ struct resolver *resolver_create(struct ring *ring, const struct log *log)
     ref_init(&resolver->ref, resolver_last);
     resolver->ring = ring;
     resolver->log = log;
+    if (options)
+        resolver->options = *options;
+    if (resolver->options.running_max == 0)
+        resolver->options.running_max = RESOLVE_RUNNING_MAX;
     timer_init(&resolver->timer, timer_fired);
     map_init(&resolver->lookups, ring_random(ring));
+    list_init(&resolver->waiting);
     list_init(&resolver->kept);
     list_init(&resolver->watches);
     list_init(&resolver->answered);
@@ -447,11 +507,11 @@ void resolver_destroy(struct resolver *resolver)
     resolver->destroyed = true;
     timer_stop(&resolver->timer);
     close_channel(resolver);
-    while (list_is_linked(&resolver->kept))
-        lookup_free(LIST_ITEM(resolver->kept.next, struct lookup, link));
-    while ((node = map_any(&resolver->lookups))) /* those that were running */
+    while ((node = map_any(&resolver->lookups)))
         lookup_free(MAP_ITEM(node, struct lookup, node));
     map_free(&resolver->lookups);
+    hosts_free(resolver->hosts);
+    search_clear(&resolver->search);
     while (list_pop_front(&resolver->answered))
         ;
     ref_drop(&resolver->ref);
@@ -459,17 +519,15 @@ void resolver_destroy(struct resolver *resolver)
 
 /* ---- asking ---- */
 
-/* RFC 6761 6.3: these never leave the machine, whatever a name server says. */
-static bool is_localhost(struct span host)
+/* The domain itself, or a name in it. */
+static bool is_in(struct span host, struct span domain)
 {
-    static const char suffix[] = ".localhost";
-    const size_t len = sizeof(suffix) - 1;
-
     if (host.len > 0 && host.data[host.len - 1] == '.')
         host.len--;
-    if (host.len < len)
-        return span_equal_nocase(host, SPAN("localhost"));
-    return span_equal_nocase(span_sub(host, host.len - len, len), span_make(suffix, len));
+    if (host.len > domain.len && host.data[host.len - domain.len - 1] != '.')
+        return false;
+    return host.len >= domain.len &&
+           span_equal_nocase(span_sub(host, host.len - domain.len, domain.len), domain);
 }
 
 static void question_answer_loopback(struct resolve_question *question, int family)
@@ -482,11 +540,9 @@ static void question_answer_loopback(struct resolve_question *question, int fami
         family == AF_INET ? address_v4(&v4, 0) : address_v6(&in6addr_loopback, 0);
 }
 
-/* The lookup's key; false: no host can have this name. */
-static bool make_key(char key[NAME_BYTES_MAX + 2], struct span host, int family)
+/* The lookup's key. */
+static void make_key(char key[SEARCH_NAME_ROOM + 1], struct span host, int family)
 {
-    if (host.len == 0 || host.len > NAME_BYTES_MAX || span_find(host, '\0') < host.len)
-        return false;
     key[0] = family == AF_INET ? '4' : '6';
     for (size_t i = 0; i < host.len; i++) {
         char c = host.data[i];
@@ -494,67 +550,164 @@ static bool make_key(char key[NAME_BYTES_MAX + 2], struct span host, int family)
         key[i + 1] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
     }
     key[host.len + 1] = '\0';
-    return true;
+}
+
+static void lookup_start(struct lookup *lookup)
+{
+    struct resolver *resolver = lookup->resolver;
+    /* The order of the name servers' answer is kept: c-ares would open a socket for each address
+     * to sort them. */
+    struct ares_addrinfo_hints hints = {
+        .ai_flags = ARES_AI_NOSORT, .ai_family = lookup->family, .ai_socktype = SOCK_STREAM};
+    uint64_t now = ring_now_ns(resolver->ring);
+    char name[SEARCH_NAME_ROOM];
+
+    lookup->state = LOOKUP_RUNNING;
+    resolver->running++;
+    for (struct list *node = lookup->questions.next; node != &lookup->questions;
+         node = node->next) {
+        struct resolve_question *question = LIST_ITEM(node, struct resolve_question, node);
+
+        if (question->waiting)
+            question->sent_ns = now;
+        question->waiting = false;
+    }
+    if (search_next(&resolver->search, span_of(lookup->key + 1), &lookup->step, name,
+                    &lookup->as_is))
+        ares_getaddrinfo(resolver->channel, name, NULL, &hints, lookup_done, lookup);
+    else /* the configuration has changed meanwhile */
+        lookup_done(lookup, ARES_ENOTFOUND, 0, NULL);
+}
+
+/* False: nothing can be asked for, and the lookup has failed. */
+static bool ready_channel(struct resolver *resolver, struct lookup *lookup)
+{
+    int status;
+
+    if ((resolver->channel_suspect || resolver->channel_stale) && resolver->running == 0)
+        close_channel(resolver);
+    if (resolver->channel_open)
+        return true;
+    status = open_channel(resolver);
+    if (status == ARES_SUCCESS)
+        return true;
+    lookup->as_is = true;
+    resolver->running++;
+    lookup_done(lookup, status, 0, NULL);
+    return false;
+}
+
+/* Starts what may be asked for. Answers that are there at once go into `answered`. */
+static void pump(struct resolver *resolver)
+{
+    while (list_is_linked(&resolver->waiting) &&
+           resolver->running < resolver->options.running_max) {
+        struct lookup *lookup = LIST_ITEM(resolver->waiting.next, struct lookup, link);
+
+        if (resolver->channel_stale && resolver->running > 0)
+            return;
+        lookup_unlink(lookup);
+        if (ready_channel(resolver, lookup))
+            lookup_start(lookup);
+    }
 }
 
 /* True: answered already. */
 static bool start_lookup(struct resolver *resolver, struct resolve_question *question,
                          struct span key, int family)
 {
-    /* The order of the name servers' answer is kept: c-ares would open a socket for each address
-     * to sort them. */
-    struct ares_addrinfo_hints hints = {
-        .ai_flags = ARES_AI_NOSORT, .ai_family = family, .ai_socktype = SOCK_STREAM};
-    struct lookup *lookup;
-    int status = ARES_SUCCESS;
+    struct lookup *lookup = lookup_create(resolver, key, family);
 
-    if (resolver->channel_suspect && resolver->running == 0)
-        close_channel(resolver);
-    if (!resolver->channel_open)
-        status = open_channel(resolver);
-    lookup = status == ARES_SUCCESS ? lookup_create(resolver, key, family) : NULL;
     if (!lookup) {
-        const char *reason;
-        enum haul_status result = status_of(status == ARES_SUCCESS ? ARES_ENOMEM : status, &reason);
-
-        question_answer(question, result, reason);
+        question_answer(question, HAUL_OUT_OF_MEMORY, "out of memory");
         return true;
     }
-    list_push_back(&lookup->questions, &question->node);
-    resolver->running++;
-    /* The hosts file, and names that can't be, are answered at once: into `answered`. */
-    ares_getaddrinfo(resolver->channel, lookup->key + 1, NULL, &hints, lookup_done, lookup);
-    if (lookup->state == LOOKUP_KEPT)
+    question_wait_for(question, lookup);
+    list_push_back(&resolver->waiting, &lookup->link);
+    pump(resolver);
+    if (!question->lookup) /* names that can't be asked for, and c-ares's own trouble */
         list_remove(&question->node);
     set_timer(resolver);
-    return lookup->state == LOOKUP_KEPT;
+    return !question->lookup;
+}
+
+/* Once a second at most, whether it is still the same. One that can't be read has no names. */
+static void refresh_hosts(struct resolver *resolver)
+{
+    uint64_t now = ring_now_ns(resolver->ring);
+    struct ring_mark mark;
+    struct text text = {0};
+    int res;
+
+    if (now < resolver->hosts_look_ns)
+        return;
+    resolver->hosts_look_ns = now + LOOK_MS * (uint64_t)NS_PER_MS;
+    mark = ring_mark(resolver->ring, hosts_path);
+    if (ring_mark_equal(&mark, &resolver->hosts_mark))
+        return;
+    hosts_free(resolver->hosts);
+    resolver->hosts = NULL;
+    res = ring_read_text(resolver->ring, hosts_path, HOSTS_BYTES_MAX, &text, &resolver->hosts_mark);
+    if (res == 0)
+        resolver->hosts = hosts_parse(text_span(&text), ring_random(resolver->ring));
+    text_free(&text);
+    if (!resolver->hosts && res != -ENOENT)
+        log_write(resolver->log, HAUL_LOG_WARN, "%s: can't be read (%s)", hosts_path,
+                  strerror(res == 0 ? ENOMEM : -res));
+}
+
+/* What needs no name server. */
+static bool answer_here(struct resolver *resolver, struct resolve_question *question,
+                        struct span host, int family)
+{
+    if (family == AF_INET6 && resolver->options.ipv6_off) {
+        question_answer(question, HAUL_HOST_UNKNOWN, "IPv6 is switched off");
+        return true;
+    }
+    if (is_in(host, SPAN("localhost"))) { /* RFC 6761 6.3: whatever a name server says */
+        question_answer_loopback(question, family);
+        return true;
+    }
+    if (is_in(host, SPAN("onion"))) { /* RFC 7686: nobody else's business */
+        question_answer(question, HAUL_HOST_UNKNOWN, "names of .onion exist in Tor's network only");
+        return true;
+    }
+    if (!search_is_name(host)) {
+        question_answer(question, HAUL_HOST_UNKNOWN, "that can't be a host name");
+        return true;
+    }
+    refresh_hosts(resolver);
+    question_answer(question, HAUL_OK, "");
+    if (!resolver->hosts || !hosts_find(resolver->hosts, host, family, question->addresses,
+                                        RESOLVE_ADDRESSES_MAX, &question->count))
+        return false;
+    if (question->count == 0)
+        question_answer(question, HAUL_HOST_UNKNOWN, "the name has no address");
+    return true;
 }
 
 bool resolve_ask(struct resolver *resolver, struct resolve_question *question, struct span host,
                  int family)
 {
-    char key[NAME_BYTES_MAX + 2];
+    char key[SEARCH_NAME_ROOM + 1];
     struct map_node *node;
     struct lookup *lookup;
 
     CHECK(!list_is_linked(&question->node) && (family == AF_INET || family == AF_INET6));
     CHECK(!resolver->destroyed);
-    if (is_localhost(host)) {
-        question_answer_loopback(question, family);
+    if (answer_here(resolver, question, host, family))
         return true;
-    }
-    if (!make_key(key, host, family)) {
-        question_answer(question, HAUL_HOST_UNKNOWN, "that can't be a host name");
-        return true;
-    }
+    make_key(key, host, family);
     node = map_find(&resolver->lookups, span_of(key));
     lookup = node ? MAP_ITEM(node, struct lookup, node) : NULL;
-    if (lookup && lookup->state == LOOKUP_RUNNING) {
-        list_push_back(&lookup->questions, &question->node);
+    if (lookup && lookup->state != LOOKUP_KEPT) {
+        question_wait_for(question, lookup);
         return false;
     }
     if (lookup && lookup->expires_ns > ring_now_ns(resolver->ring)) {
         question_answer_kept(question, lookup);
+        list_remove(&lookup->link);
+        list_push_back(&resolver->kept, &lookup->link);
         return true;
     }
     if (lookup)

@@ -46,6 +46,15 @@ bool address_parse(struct address *address, struct span host, uint16_t port)
     return true;
 }
 
+bool address_equal_host(const struct address *a, const struct address *b)
+{
+    if (a->len != b->len || a->any.sa_family != b->any.sa_family)
+        return false;
+    if (a->any.sa_family == AF_INET)
+        return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+}
+
 void address_set_port(struct address *address, uint16_t port)
 {
     if (address->any.sa_family == AF_INET)

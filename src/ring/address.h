@@ -25,6 +25,8 @@ struct address {
 bool address_parse(struct address *address, struct span host, uint16_t port);
 struct address address_v4(const struct in_addr *v4, uint16_t port);
 struct address address_v6(const struct in6_addr *v6, uint16_t port);
+/* Whatever the ports are. */
+bool address_equal_host(const struct address *a, const struct address *b);
 void address_set_port(struct address *address, uint16_t port);
 /* "192.0.2.1:80" or "[2001:db8::1]:80". */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_BYTES]);

@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "base/ref.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "base/wheel.h"
 #include "ring/address.h"
 #include "ring/mailbox.h"
@@ -112,6 +113,12 @@ void ring_yield(struct ring *ring, struct op *op);
 /* Sockets: connect(2), recv(2), send(2), poll(2). recv: what there is, 0 at the peer's end; send:
  * all bytes, or an error. */
 int ring_socket(struct ring *ring, int family); /* TCP, no delay; the descriptor or -errno */
+/* Before it connects: from this address (port 0: any), or through this device. 0 or -errno. */
+int ring_bind(struct ring *ring, int fd, const struct address *address);
+int ring_bind_device(struct ring *ring, int fd, const char *name);
+/* An address of each family that the interface has (len 0: none). 0 or -errno; -ENODEV: there is no
+ * interface of this name. */
+int ring_interface(struct ring *ring, const char *name, struct address *v4, struct address *v6);
 void ring_connect(struct ring *ring, struct op *op, int fd, const struct address *address);
 void ring_recv(struct ring *ring, struct op *op, int fd, void *buffer, size_t len);
 /* The same for a socket that a poll has found readable: at once, if there is still something. */
@@ -192,6 +199,17 @@ struct ring_facts {
 };
 /* Of an open file. */
 void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *facts);
+
+/* The system's settings, small texts in /etc: at once. */
+struct ring_mark { /* tells one content of a file from another; all 0: there is none */
+    uint64_t device, inode, bytes;
+    int64_t written_ns, changed_ns;
+};
+struct ring_mark ring_mark(struct ring *ring, const char *path);
+bool ring_mark_equal(const struct ring_mark *a, const struct ring_mark *b);
+/* Appends to text. 0 or -errno; -EFBIG: there is more than bytes_max of it. */
+int ring_read_text(struct ring *ring, const char *path, size_t bytes_max, struct text *text,
+                   struct ring_mark *mark);
 
 /* Runs work(op) on a helper thread; its answer becomes res. It may touch only what the owner lets
  * it: nobody else may use that meanwhile. */

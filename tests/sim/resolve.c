@@ -26,11 +26,13 @@ struct lookup {
     struct resolver *resolver;
 };
 
-struct resolver *resolver_create(struct ring *ring, const struct log *log)
+struct resolver *resolver_create(struct ring *ring, const struct resolver_options *options,
+                                 const struct log *log)
 {
     struct resolver *resolver = alloc_zeroed(sizeof(*resolver));
 
     (void)ring;
+    (void)options;
     (void)log;
     CHECK(resolver);
     resolver->world = world_now;

@@ -488,6 +488,32 @@ int ring_socket(struct ring *ring, int family)
     return net_socket(world->net);
 }
 
+/* Nobody asks where connections start from. */
+int ring_bind(struct ring *ring, int fd, const struct address *address)
+{
+    (void)ring;
+    (void)fd;
+    (void)address;
+    return -EOPNOTSUPP;
+}
+
+int ring_bind_device(struct ring *ring, int fd, const char *name)
+{
+    (void)ring;
+    (void)fd;
+    (void)name;
+    return -EOPNOTSUPP;
+}
+
+int ring_interface(struct ring *ring, const char *name, struct address *v4, struct address *v6)
+{
+    (void)ring;
+    (void)name;
+    (void)v4;
+    (void)v6;
+    return -ENODEV;
+}
+
 void ring_connect(struct ring *ring, struct op *op, int fd, const struct address *address)
 {
     start_net(ring, op, &(struct net_call){.kind = NET_CONNECT, .fd = fd, .address = address});

@@ -51,7 +51,7 @@ static void begin(size_t connections_max, size_t sockets_max)
     f.sockets.open_max = sockets_max;
     f.ring = ring_create(&ring, &error);
     assert_non_null(f.ring);
-    f.resolver = resolver_create(f.ring, &f.log);
+    f.resolver = resolver_create(f.ring, NULL, &f.log);
     f.connector = connector_create(f.ring, f.resolver, &options, &f.log);
     assert_non_null(f.connector);
     for (size_t i = 0; i < SERVERS; i++) {

@@ -100,7 +100,7 @@ static size_t answer(unsigned char *packet, size_t len, bool tcp)
     }
     if (asked_for(packet, "nosuch") || (asked_for(packet, "single") && packet[19] == 0))
         code = 3;
-    else if (asked_for(packet, "broken"))
+    else if (asked_for(packet, "broken") || (asked_for(packet, "halfbroken") && packet[23] != 0))
         code = 2;
     else if (!(asked_for(packet, "v4only") && type == 28))
         count = asked_for(packet, "big") ? 40 : 2;
@@ -265,6 +265,12 @@ static void asking_done(struct resolve_question *question)
         asking->then(asking);
 }
 
+static void destroy(struct asking *asking)
+{
+    resolver_destroy(asking->f->resolver);
+    asking->f->resolver = NULL;
+}
+
 static void log_line(void *context, enum haul_log_level level, const char *line)
 {
     (void)context;
@@ -272,7 +278,7 @@ static void log_line(void *context, enum haul_log_level level, const char *line)
     printf("# %s\n", line);
 }
 
-static struct fixture *begin(void)
+static struct fixture *begin_with(const struct resolver_options *resolver)
 {
     static const struct ring_options options = {.helper_threads = 1};
     struct fixture *f = calloc(1, sizeof(*f));
@@ -283,9 +289,14 @@ static struct fixture *begin(void)
     f->ring = ring_create(&options, &error);
     if (!f->ring)
         fail_msg("%s", error.text);
-    f->resolver = resolver_create(f->ring, &f->log);
+    f->resolver = resolver_create(f->ring, resolver, &f->log);
     assert_non_null(f->resolver);
     return f;
+}
+
+static struct fixture *begin(void)
+{
+    return begin_with(NULL);
 }
 
 static void end(struct fixture *f)
@@ -351,6 +362,8 @@ static void test_localhost(void **state)
     assert_true(ask(f, &asking, "a.b.LocalHost.", AF_INET6));
     expect(&asking, 0, "[::1]:0");
     assert_int_equal(asking.question.count, 1);
+    assert_true(ask(f, &asking, "somewhere.onion", AF_INET));
+    assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
     end(f);
 }
 
@@ -372,9 +385,9 @@ static void test_bad_names(void **state)
     assert_true(resolve_ask(f->resolver, &question, SPAN(""), AF_INET));
     assert_int_equal(question.status, HAUL_HOST_UNKNOWN);
     host[100] = '\0'; /* a label of 100 */
-    ask(f, &asking, host, AF_INET);
+    assert_true(ask(f, &asking, host, AF_INET));
     assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
-    ask(f, &asking, "a..b", AF_INET);
+    assert_true(ask(f, &asking, "a..b", AF_INET));
     assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
     assert_int_equal(asking.question.count, 0);
     end(f);
@@ -398,8 +411,18 @@ static void test_hosts_file(void **state)
         skip();
     assert_true(ask(f, &asking, "inhosts.test", AF_INET));
     expect(&asking, 0, "192.0.2.77:0");
-    assert_true(ask(f, &asking, "inhosts.test", AF_INET));
+    assert_true(ask(f, &asking, "InHosts.test.", AF_INET));
     expect(&asking, 0, "192.0.2.77:0");
+    /* it has no other address, whatever a name server would say */
+    assert_true(ask(f, &asking, "inhosts.test", AF_INET6));
+    assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
+    /* a change is seen within a second or so */
+    write_text("/etc/hosts", "192.0.2.78 inhosts.test\n2001:db8::78 inhosts.test\n");
+    turn_for(f, 1100 * (uint64_t)NS_PER_MS);
+    assert_true(ask(f, &asking, "inhosts.test", AF_INET));
+    expect(&asking, 0, "192.0.2.78:0");
+    assert_true(ask(f, &asking, "inhosts.test", AF_INET6));
+    expect(&asking, 0, "[2001:db8::78]:0");
     end(f);
 }
 
@@ -454,11 +477,142 @@ static void test_failures(void **state)
     assert_true(ask(f, &asking, "nosuch.test", AF_INET));
     assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
     assert_int_equal(*queries, before);
+    /* trouble is remembered too, but not for long */
     assert_false(ask(f, &asking, "broken.test", AF_INET));
     assert_int_equal(asking.question.status, HAUL_RESOLVER);
+    before = *queries;
+    assert_true(ask(f, &asking, "broken.test", AF_INET));
+    assert_int_equal(asking.question.status, HAUL_RESOLVER);
+    assert_int_equal(*queries, before);
+    turn_for(f, 1100 * (uint64_t)NS_PER_MS);
+    assert_false(ask(f, &asking, "broken.test", AF_INET));
+    assert_true(*queries > before);
     /* after trouble the configuration is read anew; all goes on */
     assert_false(ask(f, &asking, "good.test", AF_INET));
     expect(&asking, 0, "192.0.2.1:0");
+    end(f);
+}
+
+/* A name that has an address of one family stands for nothing else in the other. */
+static void test_search(void **state)
+{
+    struct fixture *f = begin();
+    struct asking asking;
+    uint32_t before;
+
+    (void)state;
+    if (!has_server)
+        skip();
+    ask(f, &asking, "good.test", AF_INET); /* what others have asked for is answered before */
+    before = *queries;
+    ask(f, &asking, "v4only.test", AF_INET6);
+    assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
+    assert_int_equal(*queries, before + 1);
+    /* as it is, then in the domain; with a dot at its end, as it is alone */
+    ask(f, &asking, "nosuch.test", AF_INET6);
+    assert_int_equal(*queries, before + 3);
+    ask(f, &asking, "nosuch.test.", AF_INET6);
+    assert_int_equal(*queries, before + 4);
+    /* without a dot, in the domain, and then as it is */
+    ask(f, &asking, "nosuch", AF_INET6);
+    assert_string_equal(asking.question.reason, "there is no such name");
+    assert_int_equal(*queries, before + 6);
+    ask(f, &asking, "single", AF_INET6);
+    expect(&asking, 0, "[2001:db8::1]:0");
+    assert_int_equal(*queries, before + 7);
+    /* what fails in the domain says nothing of the name as it is */
+    ask(f, &asking, "halfbroken", AF_INET6);
+    expect(&asking, 0, "[2001:db8::1]:0");
+    end(f);
+}
+
+static void test_options(void **state)
+{
+    struct resolver_options options = {.ipv6_off = true};
+    struct fixture *f;
+    struct asking asking;
+    struct haul_error error;
+    uint32_t before;
+
+    (void)state;
+    if (!has_server)
+        skip();
+    f = begin_with(&options);
+    assert_false(ask(f, &asking, "early.test", AF_INET));
+    before = *queries;
+    assert_true(ask(f, &asking, "good.test", AF_INET6));
+    assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
+    assert_true(ask(f, &asking, "localhost", AF_INET6));
+    assert_int_equal(asking.question.status, HAUL_HOST_UNKNOWN);
+    assert_int_equal(*queries, before);
+    assert_false(ask(f, &asking, "good.test", AF_INET));
+    end(f);
+    /* nobody is there, then somebody */
+    assert_true(servers_parse(&options.servers, SPAN("127.0.0.9,[::1]:99,127.0.0.1:53"), &error));
+    f = begin_with(&options);
+    ask(f, &asking, "good.test", AF_INET);
+    expect(&asking, 0, "192.0.2.1:0");
+    end(f);
+    assert_true(servers_parse(&options.servers, SPAN("127.0.0.9"), &error));
+    f = begin_with(&options);
+    ask(f, &asking, "good.test", AF_INET);
+    assert_int_equal(asking.question.status, HAUL_RESOLVER);
+    end(f);
+}
+
+/* Two at once, the others in their order; who takes his question back was never there. */
+static void test_queue(void **state)
+{
+    enum { COUNT = 8 };
+    const struct resolver_options options = {.running_max = 2};
+    struct fixture *f = begin_with(&options);
+    struct asking askings[COUNT];
+    struct asking again;
+    uint32_t before;
+
+    (void)state;
+    if (!has_server)
+        skip();
+    ask(f, &askings[0], "good.test", AF_INET);
+    before = *queries;
+    for (int i = 0; i < COUNT; i++) {
+        char host[32];
+
+        snprintf(host, sizeof(host), "slow.queue%d.test", i);
+        askings[i] = (struct asking){.f = f};
+        resolve_question_init(&askings[i].question, asking_done);
+        assert_false(resolve_ask(f->resolver, &askings[i].question, span_of(host), AF_INET));
+        assert_int_equal(askings[i].question.waiting, i >= 2);
+    }
+    again = (struct asking){.f = f};
+    resolve_question_init(&again.question, asking_done);
+    assert_false(resolve_ask(f->resolver, &again.question, SPAN("slow.queue4.test"), AF_INET));
+    resolve_drop(&askings[3].question);
+    resolve_drop(&askings[4].question); /* but not the other one for its name */
+    resolve_drop(&askings[COUNT - 1].question);
+    for (int i = 0; i < COUNT - 1; i++) {
+        if (i == 3 || i == 4)
+            continue;
+        turn_until(f, &askings[i].called, 1);
+        assert_int_equal(askings[i].question.status, HAUL_OK);
+        for (int later = i + 3; later < COUNT; later++)
+            assert_int_equal(askings[later].called, 0);
+    }
+    assert_int_equal(again.called, 1);
+    assert_true(askings[5].question.sent_ns > askings[0].question.sent_ns);
+    assert_int_equal(askings[3].called + askings[4].called + askings[COUNT - 1].called, 0);
+    assert_int_equal(*queries, before + COUNT - 2);
+    /* with some in the queue, and from within */
+    for (int i = 0; i < COUNT; i++) {
+        char host[32];
+
+        snprintf(host, sizeof(host), "slow.end%d.test", i);
+        askings[i] = (struct asking){.f = f, .then = i == 0 ? destroy : NULL};
+        resolve_question_init(&askings[i].question, asking_done);
+        assert_false(resolve_ask(f->resolver, &askings[i].question, span_of(host), AF_INET));
+    }
+    turn_until(f, &askings[0].called, 1);
+    resolve_drop(&askings[5].question);
     end(f);
 }
 
@@ -475,6 +629,31 @@ static void test_silence(void **state)
     assert_int_equal(asking.question.status, HAUL_RESOLVER);
     assert_string_equal(asking.question.reason, "no name server answered in time");
     assert_true(ring_now_ns(f->ring) - from < 15 * (uint64_t)NS_PER_S);
+    end(f);
+}
+
+/* The network is another one: trouble makes us look, and go on with it as soon as may be. */
+static void test_new_configuration(void **state)
+{
+    struct fixture *f = begin();
+    struct asking silent = {.f = f};
+    struct asking late = {.f = f};
+    struct asking asking;
+
+    (void)state;
+    if (!has_server)
+        skip();
+    resolve_question_init(&silent.question, asking_done);
+    assert_false(resolve_ask(f->resolver, &silent.question, SPAN("silent.test"), AF_INET));
+    write_text("/etc/resolv.conf", "nameserver 127.0.0.1\nsearch other.test search.test\n");
+    assert_false(ask(f, &asking, "broken.test", AF_INET));
+    assert_int_equal(silent.called, 0);
+    resolve_question_init(&late.question, asking_done);
+    assert_false(resolve_ask(f->resolver, &late.question, SPAN("good.test"), AF_INET));
+    assert_true(late.question.waiting);
+    turn_until(f, &late.called, 1);
+    assert_int_equal(silent.called, 1);
+    expect(&late, 0, "192.0.2.1:0");
     end(f);
 }
 
@@ -560,12 +739,6 @@ static void ask_again(struct asking *asking)
     assert_false(resolve_ask(asking->f->resolver, &asking->question, span_of(host), AF_INET));
 }
 
-static void destroy(struct asking *asking)
-{
-    resolver_destroy(asking->f->resolver);
-    asking->f->resolver = NULL;
-}
-
 static void test_from_within(void **state)
 {
     struct fixture *f = begin();
@@ -606,7 +779,7 @@ static void test_destroy_while_asking(void **state)
         if (turned)
             turn_for(f, 20 * (uint64_t)NS_PER_MS);
         resolver_destroy(f->resolver);
-        f->resolver = resolver_create(f->ring, &f->log);
+        f->resolver = resolver_create(f->ring, NULL, &f->log);
         assert_non_null(f->resolver);
         for (int i = 0; i < 3; i++)
             assert_int_equal(askings[i].called, 0);
@@ -628,7 +801,11 @@ int main(void)
         cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_from_within),
         cmocka_unit_test(test_destroy_while_asking),
+        cmocka_unit_test(test_search),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_queue),
         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_new_configuration),
     };
     pid_t server = 0;
     int result;
