@@ -118,6 +118,7 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
     struct worker_setup setup = {
         .options = &engine->options.public,
         .tls = &engine->options.tls,
+        .network = &engine->network,
         .log = &engine->log,
         .names = engine->names,
         .sockets = &engine->sockets,
@@ -160,6 +161,8 @@ static bool create_session(struct haul_engine *engine, struct haul_error *error)
 
 static bool create_parts(struct haul_engine *engine, struct haul_error *error)
 {
+    if (!network_make(&engine->network, engine->ring, &engine->options.public, error))
+        return false;
     engine->limiter =
         create_limiter(&engine->options.public, engine->extra_max, ring_random(engine->ring));
     engine->proxies =
@@ -190,6 +193,7 @@ static void destroy_parts(struct haul_engine *engine)
     names_destroy(engine->names);
     limiter_destroy(engine->limiter);
     ring_destroy(engine->ring);
+    network_free(&engine->network);
     engine_options_free(&engine->options);
     free(engine);
 }

@@ -2,17 +2,17 @@
 /*
  * The engine's parts as its own modules see them: what all transfers of one engine share. Of the
  * one thread that runs the engine; threads of its own have a worker each, and nothing of this but
- * names, options, and a way back to the inbox.
+ * names, options, network, and a way back to the inbox.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
 #include "base/list.h"
 #include "base/log.h"
+#include "engine/network.h"
 #include "engine/post.h"
 #include "engine/sources.h"
 #include "haul/haul.h"
-#include "net/sockets.h"
 #include "polite/limiter.h"
 #include "ring/ring.h"
 #include "session/session.h"
@@ -50,6 +50,7 @@ struct haul_engine {
     struct ring *ring;
     struct log log;
     struct engine_options options;
+    struct network network;
     unsigned extra_max; /* requests at once, besides one for each download */
     struct limiter *limiter;
     struct names *names;

@@ -22,6 +22,7 @@
 
 #include "base/alloc.h"
 #include "engine/leg.h"
+#include "engine/network.h"
 #include "engine/request.h"
 #include "engine/transfer.h"
 #include "ring/thread.h"
@@ -307,18 +308,20 @@ void worker_flush(struct worker *worker)
 static bool create_parts(struct worker *worker, const struct worker_setup *setup)
 {
     const struct haul_options *options = setup->options;
+    struct resolver_options resolver = network_resolver(setup->network, setup->count);
     struct connector_options connector = {
         .timeout_ns = options->connect_timeout_ms * (uint64_t)NS_PER_MS,
         .connections_max = (setup->requests_max + setup->count - 1) / setup->count,
         .sockets = setup->sockets,
         .trust = *setup->tls,
+        .dial = &setup->network->dial,
     };
 
     worker->buffers = buffers_create((size_t)(options->buffer_memory / setup->count), worker->ring,
                                      ring_random(worker->ring));
     if (options->accept_codings)
         worker->unpacked = buffers_create_open((size_t)(options->buffer_memory / setup->count));
-    worker->resolver = resolver_create(worker->ring, NULL, &worker->log);
+    worker->resolver = resolver_create(worker->ring, &resolver, &worker->log);
     worker->directories =
         directories_create(worker->ring, setup->names, setup->sink_descriptors / setup->count);
     if (!worker->buffers || (options->accept_codings && !worker->unpacked) || !worker->resolver ||

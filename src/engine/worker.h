@@ -26,6 +26,7 @@
 
 struct haul_download;
 struct leg;
+struct network;
 
 enum worker_state {
     WORKER_DRIVEN,  /* works in the engine's thread; ring is the engine's */
@@ -68,6 +69,7 @@ struct worker {
 struct worker_setup {
     const struct haul_options *options; /* all pointers: borrowed for as long as the worker is */
     const struct tls_trust_options *tls;
+    const struct network *network;
     const struct log *log;
     struct names *names;
     struct socket_budget *sockets;

@@ -34,7 +34,7 @@ struct idle_way {
 struct connector {
     struct ref ref;
     struct ring *ring;
-    struct resolver *resolver;
+    struct dialler dialler;
     const struct log *log;
     struct connector_options options;
     struct buffers *ciphers;
@@ -337,9 +337,7 @@ static void start_tunnel(struct connect *connect)
 {
     struct connector *connector = connect->connector;
     struct tunnel_setup setup = {
-        .ring = connector->ring,
-        .resolver = connector->resolver,
-        .sockets = &connector->sockets,
+        .dialler = &connector->dialler,
         .proxy = connect->proxy,
         .url = connect->url,
         .timeout_ns = connector->options.timeout_ns,
@@ -361,8 +359,7 @@ static void connect_dial(struct connect *connect)
     if (connect->proxy)
         start_tunnel(connect);
     else
-        connect->dial = dial_start(connector->ring, connector->resolver, &connector->sockets,
-                                   connect->url->host, connect->url->port,
+        connect->dial = dial_start(&connector->dialler, connect->url->host, connect->url->port,
                                    connector->options.timeout_ns, dial_done, connect);
     if (connect->dial || connect->tunnel)
         return;
@@ -464,6 +461,7 @@ static void connector_free(struct ref *ref)
 
     tls_trust_destroy(connector->trust);
     map_free(&connector->idle_ways);
+    dialler_free(&connector->dialler);
     buffers_destroy(connector->ciphers);
     free(connector);
 }
@@ -482,10 +480,10 @@ struct connector *connector_create(struct ring *ring, struct resolver *resolver,
     }
     ref_init(&connector->ref, connector_free);
     connector->ring = ring;
-    connector->resolver = resolver;
     connector->log = log;
     connector->options = *options;
     connector->sockets = (struct socket_count){.budget = options->sockets, .make_room = make_room};
+    dialler_init(&connector->dialler, ring, resolver, &connector->sockets, options->dial);
     map_init(&connector->idle_ways, ring_random(ring));
     list_init(&connector->idle);
     list_init(&connector->waiting_for_trust);

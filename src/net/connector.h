@@ -22,8 +22,9 @@ struct connector_options {
     /* Before there are more connections than this, the oldest idle one is closed. Those in use are
      * not bounded by it, but by: */
     size_t connections_max;
-    struct socket_budget *sockets;  /* borrowed; others may have some of them */
-    struct tls_trust_options trust; /* what it points to: borrowed */
+    struct socket_budget *sockets;   /* borrowed; others may have some of them */
+    struct tls_trust_options trust;  /* what it points to: borrowed */
+    const struct dial_options *dial; /* NULL: nothing special */
 };
 
 struct connector;

@@ -37,6 +37,7 @@ struct attempt {
 struct family_answers {
     struct dial *dial;
     struct resolve_question question;
+    bool wanted; /* else it counts as answered, with nothing */
     bool answered;
     size_t used; /* addresses that have been tried */
 };
@@ -44,23 +45,28 @@ struct family_answers {
 struct dial {
     struct ref ref;
     enum dial_state state;
-    struct ring *ring;
-    struct resolver *resolver;
-    struct socket_count *sockets;
+    struct dialler *dialler;
+    struct ring *ring; /* the dialler's */
     uint16_t port;
     char *host;
+    uint64_t timeout_ns;
+    uint64_t started_ns;
     void (*done)(void *context, int fd, const struct haul_error *error);
     void *context;
-    struct timer give_up; /* the whole dial */
-    struct timer next;    /* the next attempt, or another look for a socket for it */
-    bool hold_v4;         /* only IPv4 has answered, and IPv6 still has its 50 ms */
-    enum family turn;     /* which family is next */
-    size_t connecting;    /* attempts under way */
-    size_t attempt_count; /* started */
+    struct timer give_up;  /* the whole dial */
+    struct timer next;     /* the next attempt, or another look for a socket for it */
+    bool hold;             /* the preferred family has not answered, and still has its 50 ms */
+    enum family preferred; /* comes first */
+    struct address winner; /* comes first in its family; len 0: none is known */
+    enum family turn;      /* which family is next */
+    size_t connecting;     /* attempts under way */
+    size_t attempt_count;  /* started */
     struct family_answers families[FAMILY_COUNT];
     struct attempt *attempts[ATTEMPTS_MAX];
     struct haul_error error; /* of the last attempt that failed */
 };
+
+static const int family_numbers[FAMILY_COUNT] = {[FAMILY_V6] = AF_INET6, [FAMILY_V4] = AF_INET};
 
 static void dial_go_on(struct dial *dial);
 
@@ -103,7 +109,7 @@ void dial_cancel(struct dial *dial)
 static void close_socket(struct dial *dial, int fd)
 {
     ring_close(dial->ring, fd);
-    socket_count_give(dial->sockets);
+    socket_count_give(dial->dialler->sockets);
 }
 
 static void attempt_done(struct op *op, int res)
@@ -116,6 +122,9 @@ static void attempt_done(struct op *op, int res)
     attempt->fd = -1;
     dial->connecting--;
     if (dial->state == DIAL_RUNNING && res == 0) {
+        if (attempt != dial->attempts[0]) /* what was tried before it has lost */
+            winners_note(&dial->dialler->winners, span_of(dial->host), &attempt->address,
+                         ring_now_ns(dial->ring));
         dial_end(dial, fd);
         return;
     }
@@ -143,13 +152,19 @@ static struct family_answers *next_family(struct dial *dial)
 static int take_socket(struct dial *dial, int family)
 {
     int fd;
+    int res;
 
-    if (!socket_count_take(dial->sockets))
+    if (!socket_count_take(dial->dialler->sockets))
         return -EMFILE;
     fd = ring_socket(dial->ring, family);
-    if (fd < 0)
-        socket_count_give(dial->sockets);
-    return fd == -ENFILE ? -EMFILE : fd;
+    if (fd < 0) {
+        socket_count_give(dial->dialler->sockets);
+        return fd == -ENFILE ? -EMFILE : fd;
+    }
+    res = local_bind(&dial->dialler->options.local, dial->ring, fd, family);
+    if (res < 0)
+        close_socket(dial, fd);
+    return res < 0 ? res : fd;
 }
 
 /* Takes over the socket, which may be -errno. */
@@ -199,17 +214,31 @@ static bool all_answered(const struct dial *dial)
     return dial->families[FAMILY_V6].answered && dial->families[FAMILY_V4].answered;
 }
 
+/* Why nobody has asked for an address of this family. */
+static const char *why_unwanted(const struct dial *dial, enum family family)
+{
+    if (dial->families[family].wanted)
+        return "";
+    if (family == FAMILY_V6 && dial->dialler->options.ipv6_off)
+        return " (IPv6 is switched off)";
+    return family == FAMILY_V6 ? " (connections start from an IPv4 address)"
+                               : " (connections start from an IPv6 address)";
+}
+
 /* Keeps why the name has no address at all: a failing server outweighs an unknown name. */
 static void note_no_address(struct dial *dial)
 {
-    const struct resolve_question *v6 = &dial->families[FAMILY_V6].question;
-    const struct resolve_question *v4 = &dial->families[FAMILY_V4].question;
-    const struct resolve_question *why = v4->status == HAUL_HOST_UNKNOWN ? v6 : v4;
+    const struct family_answers *v6 = &dial->families[FAMILY_V6];
+    const struct family_answers *v4 = &dial->families[FAMILY_V4];
+    const struct family_answers *why = v4;
 
     if (dial->error.status != HAUL_OK)
         return; /* some attempt has failed, which says more */
-    error_set(&dial->error, why->status, 0, "can't find the address of %s: %s", dial->host,
-              why->reason);
+    if (!v4->wanted || (v6->wanted && v4->question.status == HAUL_HOST_UNKNOWN))
+        why = v6;
+    error_set(&dial->error, why->question.status, 0, "can't find the address of %s: %s%s%s",
+              dial->host, why->question.reason, why_unwanted(dial, FAMILY_V6),
+              why_unwanted(dial, FAMILY_V4));
 }
 
 /* Starts the next attempt there is an address for. False: there is nothing left to hope for. */
@@ -217,7 +246,7 @@ static bool try_next(struct dial *dial)
 {
     struct family_answers *family;
 
-    if (dial->hold_v4)
+    if (dial->hold)
         return true;
     while (dial->attempt_count < ATTEMPTS_MAX && (family = next_family(dial))) {
         const struct address *address = &family->question.addresses[family->used];
@@ -249,29 +278,64 @@ static void next_fired(struct timer *timer)
 {
     struct dial *dial = CONTAINER_OF(timer, struct dial, next);
 
-    dial->hold_v4 = false;
+    dial->hold = false;
     dial_go_on(dial);
+}
+
+/* The time counts from when the name was asked for, not from when it began to wait for others'. */
+static uint64_t deadline_ns(const struct dial *dial)
+{
+    uint64_t from_ns = dial->started_ns;
+
+    for (int f = 0; f < FAMILY_COUNT; f++) {
+        const struct resolve_question *question = &dial->families[f].question;
+        uint64_t sent_ns = question->waiting ? ring_now_ns(dial->ring) : question->sent_ns;
+
+        if (sent_ns > from_ns)
+            from_ns = sent_ns;
+    }
+    return from_ns + dial->timeout_ns;
 }
 
 static void give_up_fired(struct timer *timer)
 {
     struct dial *dial = CONTAINER_OF(timer, struct dial, give_up);
+    uint64_t deadline = deadline_ns(dial);
 
+    if (deadline > ring_now_ns(dial->ring)) {
+        ring_timer_start(dial->ring, timer, deadline);
+        return;
+    }
     if (dial->error.status == HAUL_OK)
         error_set(&dial->error, HAUL_CONNECT_TIMEOUT, 0, "no connection to %s port %u in time",
                   dial->host, dial->port);
     dial_end(dial, -1);
 }
 
-/* IPv4 came first: IPv6 gets a moment to catch up (RFC 8305 section 3). */
+/* The address that won the last time comes first. */
+static void put_winner_first(struct dial *dial, struct resolve_question *question)
+{
+    for (size_t i = 1; i < question->count; i++) {
+        struct address found = question->addresses[i];
+
+        if (!address_equal_host(&found, &dial->winner))
+            continue;
+        memmove(&question->addresses[1], &question->addresses[0], i * sizeof(found));
+        question->addresses[0] = found;
+        return;
+    }
+}
+
+/* The other family came first: the preferred one gets a moment to catch up (RFC 8305 section 3). */
 static void note_answers(struct dial *dial)
 {
-    bool hold = dial->families[FAMILY_V4].question.count > 0 &&
-                !dial->families[FAMILY_V6].answered && dial->attempt_count == 0;
+    const struct family_answers *other = &dial->families[1 - dial->preferred];
+    bool hold = other->question.count > 0 && !dial->families[dial->preferred].answered &&
+                dial->attempt_count == 0;
 
-    if (hold == dial->hold_v4)
+    if (hold == dial->hold)
         return;
-    dial->hold_v4 = hold;
+    dial->hold = hold;
     if (hold)
         start_timer(dial, RESOLUTION_DELAY_MS);
     else
@@ -284,39 +348,81 @@ static void question_answered(struct resolve_question *question)
     struct dial *dial = family->dial;
 
     family->answered = true;
+    put_winner_first(dial, question);
     note_answers(dial);
     /* While an attempt runs and has time left, a late answer only adds to what comes after it. */
     if (dial->connecting == 0 || !timer_runs(&dial->next))
         dial_go_on(dial);
 }
 
-/* An IP literal is its own answer. */
-static bool answer_literal(struct dial *dial)
+static void take_address(struct dial *dial, const struct address *address)
 {
-    struct address address;
-    enum family which;
+    struct family_answers *family =
+        &dial->families[address->any.sa_family == AF_INET6 ? FAMILY_V6 : FAMILY_V4];
 
-    if (!address_parse(&address, span_of(dial->host), dial->port))
+    if (family->wanted && family->question.count < RESOLVE_ADDRESSES_MAX)
+        family->question.addresses[family->question.count++] = *address;
+}
+
+/* What needs no question: addresses that the user has laid down, and a host that is one. */
+static bool answer_known(struct dial *dial)
+{
+    const struct overrides *overrides = dial->dialler->options.overrides;
+    const struct override *override =
+        overrides ? overrides_find(overrides, span_of(dial->host), dial->port) : NULL;
+    struct override literal = {.count = 1};
+
+    if (!override && address_parse(&literal.addresses[0], span_of(dial->host), dial->port))
+        override = &literal;
+    if (!override)
         return false;
-    which = address.any.sa_family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
-    dial->families[which].question.addresses[0] = address;
-    dial->families[which].question.count = 1;
-    dial->families[FAMILY_V6].answered = true;
-    dial->families[FAMILY_V4].answered = true;
+    for (size_t i = 0; i < override->count; i++)
+        take_address(dial, &override->addresses[i]);
+    for (int f = 0; f < FAMILY_COUNT; f++) {
+        struct family_answers *family = &dial->families[f];
+
+        family->answered = true;
+        family->question.status = HAUL_HOST_UNKNOWN;
+        family->question.reason = "there is none of a family that can be used";
+    }
     return true;
 }
 
 static void ask(struct dial *dial)
 {
-    static const int numbers[FAMILY_COUNT] = {[FAMILY_V6] = AF_INET6, [FAMILY_V4] = AF_INET};
+    for (int f = 0; f < FAMILY_COUNT; f++) {
+        struct family_answers *family = &dial->families[f];
 
-    for (int f = 0; f < FAMILY_COUNT; f++)
-        dial->families[f].answered = resolve_ask(dial->resolver, &dial->families[f].question,
-                                                 span_of(dial->host), numbers[f]);
+        if (!family->answered)
+            family->answered = resolve_ask(dial->dialler->resolver, &family->question,
+                                           span_of(dial->host), family_numbers[f]);
+    }
 }
 
-struct dial *dial_start(struct ring *ring, struct resolver *resolver, struct socket_count *sockets,
-                        struct span host, uint16_t port, uint64_t timeout_ns,
+static void prepare_families(struct dial *dial)
+{
+    const struct dial_options *options = &dial->dialler->options;
+    const struct address *winner =
+        winners_find(&dial->dialler->winners, span_of(dial->host), ring_now_ns(dial->ring));
+
+    for (int f = 0; f < FAMILY_COUNT; f++) {
+        struct family_answers *family = &dial->families[f];
+
+        family->dial = dial;
+        resolve_question_init(&family->question, question_answered);
+        family->wanted =
+            local_has(&options->local, family_numbers[f]) && !(f == FAMILY_V6 && options->ipv6_off);
+        family->answered = !family->wanted;
+    }
+    if (winner) {
+        dial->winner = *winner;
+        dial->preferred = winner->any.sa_family == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
+        dial->turn = dial->preferred;
+    }
+}
+
+struct dial *dial_start(struct dialler *dialler, struct span host, uint16_t port,
+                        uint64_t timeout_ns,
                         void (*done)(void *context, int fd, const struct haul_error *error),
                         void *context)
 {
@@ -330,23 +436,37 @@ struct dial *dial_start(struct ring *ring, struct resolver *resolver, struct soc
         return NULL;
     }
     ref_init(&dial->ref, dial_free);
-    dial->ring = ring;
-    dial->resolver = resolver;
-    dial->sockets = sockets;
+    dial->dialler = dialler;
+    dial->ring = dialler->ring;
     dial->port = port;
+    dial->timeout_ns = timeout_ns;
+    dial->started_ns = ring_now_ns(dial->ring);
     dial->done = done;
     dial->context = context;
     timer_init(&dial->give_up, give_up_fired);
     timer_init(&dial->next, next_fired);
-    for (int f = 0; f < FAMILY_COUNT; f++) {
-        dial->families[f].dial = dial;
-        resolve_question_init(&dial->families[f].question, question_answered);
-    }
-    ring_timer_start(ring, &dial->give_up, ring_now_ns(ring) + timeout_ns);
-    if (!answer_literal(dial))
+    prepare_families(dial);
+    ring_timer_start(dial->ring, &dial->give_up, dial->started_ns + timeout_ns);
+    if (!answer_known(dial))
         ask(dial);
+    for (int f = 0; f < FAMILY_COUNT; f++)
+        put_winner_first(dial, &dial->families[f].question);
     note_answers(dial);
     if (!try_next(dial)) /* `done` must not be called from here, but from the loop */
         start_timer(dial, 0);
     return dial;
+}
+
+void dialler_init(struct dialler *dialler, struct ring *ring, struct resolver *resolver,
+                  struct socket_count *sockets, const struct dial_options *options)
+{
+    *dialler = (struct dialler){.ring = ring, .resolver = resolver, .sockets = sockets};
+    if (options)
+        dialler->options = *options;
+    winners_init(&dialler->winners, ring_random(ring));
+}
+
+void dialler_free(struct dialler *dialler)
+{
+    winners_free(&dialler->winners);
 }

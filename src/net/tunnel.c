@@ -78,8 +78,8 @@ static void close_socket(struct tunnel *tunnel)
 {
     if (tunnel->fd < 0)
         return;
-    ring_close(tunnel->setup.ring, tunnel->fd);
-    socket_count_give(tunnel->setup.sockets);
+    ring_close(tunnel->setup.dialler->ring, tunnel->fd);
+    socket_count_give(tunnel->setup.dialler->sockets);
     tunnel->fd = -1;
 }
 
@@ -103,8 +103,8 @@ static void tunnel_close(struct tunnel *tunnel)
     if (tunnel->dial)
         dial_cancel(tunnel->dial);
     tunnel->dial = NULL;
-    ring_cancel(tunnel->setup.ring, &tunnel->send_op);
-    ring_cancel(tunnel->setup.ring, &tunnel->recv_op);
+    ring_cancel(tunnel->setup.dialler->ring, &tunnel->send_op);
+    ring_cancel(tunnel->setup.dialler->ring, &tunnel->recv_op);
 }
 
 void tunnel_cancel(struct tunnel *tunnel)
@@ -134,8 +134,8 @@ static void end_well(struct tunnel *tunnel)
 
 static void start_timer(struct tunnel *tunnel, uint64_t delay_ns)
 {
-    ring_timer_start(tunnel->setup.ring, &tunnel->timer,
-                     ring_now_ns(tunnel->setup.ring) + delay_ns);
+    ring_timer_start(tunnel->setup.dialler->ring, &tunnel->timer,
+                     ring_now_ns(tunnel->setup.dialler->ring) + delay_ns);
 }
 
 /* The error is told from the loop. */
@@ -171,8 +171,8 @@ static void receive(struct tunnel *tunnel)
 {
     size_t want = tunnel->response ? sizeof(tunnel->buffer) : tunnel->socks.want;
 
-    ring_recv(tunnel->setup.ring, &tunnel->recv_op, tunnel->fd, tunnel->buffer + tunnel->have,
-              want - tunnel->have);
+    ring_recv(tunnel->setup.dialler->ring, &tunnel->recv_op, tunnel->fd,
+              tunnel->buffer + tunnel->have, want - tunnel->have);
 }
 
 /* Sends what there is to say, if anything, and receives then. */
@@ -182,7 +182,7 @@ static void talk(struct tunnel *tunnel)
         out_of_memory(tunnel);
         end_badly(tunnel);
     } else if (tunnel->out.len > 0) {
-        ring_send(tunnel->setup.ring, &tunnel->send_op, tunnel->fd, tunnel->out.data,
+        ring_send(tunnel->setup.dialler->ring, &tunnel->send_op, tunnel->fd, tunnel->out.data,
                   tunnel->out.len);
     } else {
         receive(tunnel);
@@ -382,8 +382,8 @@ static void dial_proxy(struct tunnel *tunnel)
     const struct tunnel_setup *setup = &tunnel->setup;
 
     tunnel->state = TUNNEL_DIALLING;
-    tunnel->dial = dial_start(setup->ring, setup->resolver, setup->sockets, setup->proxy->host,
-                              setup->proxy->port, setup->timeout_ns, dial_done, tunnel);
+    tunnel->dial = dial_start(setup->dialler, setup->proxy->host, setup->proxy->port,
+                              setup->timeout_ns, dial_done, tunnel);
     if (tunnel->dial)
         return;
     out_of_memory(tunnel);
@@ -438,11 +438,11 @@ static void resolve(struct tunnel *tunnel)
     struct answers *v6 = &tunnel->answers[FAMILY_V6];
 
     tunnel->state = TUNNEL_RESOLVING;
-    v4->answered = resolve_ask(setup->resolver, &v4->question, setup->url->host, AF_INET);
+    v4->answered = resolve_ask(setup->dialler->resolver, &v4->question, setup->url->host, AF_INET);
     v6->question.status = HAUL_HOST_UNKNOWN;
     v6->question.reason = "";
-    v6->answered = setup->proxy->kind == PROXY_SOCKS4 ||
-                   resolve_ask(setup->resolver, &v6->question, setup->url->host, AF_INET6);
+    v6->answered = setup->proxy->kind == PROXY_SOCKS4 || setup->dialler->options.ipv6_off ||
+                   resolve_ask(setup->dialler->resolver, &v6->question, setup->url->host, AF_INET6);
     if (!is_resolved(tunnel))
         start_timer(tunnel, setup->timeout_ns);
     else if (use_answers(tunnel))
@@ -452,6 +452,31 @@ static void resolve(struct tunnel *tunnel)
 }
 
 /* --- begin ----------------------------------------------------------------------------------- */
+
+/* The address that the user has given for the name; IPv4 first, as with those that are asked for.
+ * False: there is none that this proxy can be told. */
+static bool take_override(struct tunnel *tunnel)
+{
+    const struct tunnel_setup *setup = &tunnel->setup;
+    const struct overrides *overrides = setup->dialler->options.overrides;
+    const struct override *found =
+        overrides ? overrides_find(overrides, setup->url->host, setup->url->port) : NULL;
+    const struct address *best = NULL;
+
+    for (size_t i = 0; found && i < found->count; i++) {
+        const struct address *address = &found->addresses[i];
+        bool v4 = address->any.sa_family == AF_INET;
+
+        if ((v4 && (!best || best->any.sa_family != AF_INET)) ||
+            (!v4 && !best && setup->proxy->kind != PROXY_SOCKS4))
+            best = address;
+    }
+    if (!best)
+        return false;
+    tunnel->address = *best;
+    address_set_port(&tunnel->address, setup->url->port);
+    return true;
+}
 
 static void start(struct tunnel *tunnel)
 {
@@ -470,7 +495,7 @@ static void start(struct tunnel *tunnel)
     }
     if (!literal || (v6 && proxy->kind == PROXY_SOCKS4A))
         tunnel->address.len = 0; /* it goes as a name */
-    if (!literal && proxy_wants_address(proxy))
+    if (!literal && proxy_wants_address(proxy) && !take_override(tunnel))
         resolve(tunnel);
     else
         dial_proxy(tunnel);

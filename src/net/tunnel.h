@@ -10,20 +10,18 @@
 
 #include "http/proxy.h"
 #include "http/url.h"
-#include "net/sockets.h"
+#include "net/dial.h"
 #include "resolve/resolve.h"
 #include "ring/ring.h"
 
 struct tunnel;
 
 struct tunnel_setup {
-    struct ring *ring;
-    struct resolver *resolver;
-    struct socket_count *sockets;
+    struct dialler *dialler;
     const struct proxy *proxy;
     const struct url *url;
     uint64_t timeout_ns; /* to reach the proxy, and again for what it has to do */
-    /* Once, from the loop: the socket, now the caller's and counted in `sockets`; or -1, and
+    /* Once, from the loop: the socket, now the caller's and counted in its `sockets`; or -1, and
      * *error, which names the proxy. */
     void (*done)(void *context, int fd, const struct haul_error *error);
     void *context;
