@@ -9,25 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "http/request.h"
-
-/* RFC 4648 4 */
-static void add_base64(struct text *out, struct span s)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    while (s.len > 0) {
-        unsigned bits = 0;
-        char group[4];
-
-        for (size_t i = 0; i < 3; i++)
-            bits = bits << 8 | (i < s.len ? (unsigned char)s.data[i] : 0);
-        for (size_t i = 0; i < 4; i++)
-            group[i] = i <= s.len ? digits[bits >> (18 - 6 * i) & 63] : '=';
-        text_add(out, span_make(group, sizeof(group)));
-        s = span_sub(s, 3, s.len);
-    }
-}
 
 void authorization_basic(struct span user, struct span password, struct text *value)
 {
@@ -38,7 +21,7 @@ void authorization_basic(struct span user, struct span password, struct text *va
     text_add_char(&login, ':');
     text_add(&login, password);
     text_add(value, SPAN("Basic "));
-    add_base64(value, text_span(&login));
+    base64_add(value, text_span(&login));
     value->failed = value->failed || login.failed;
     text_wipe(&login);
 }

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/base64.h"
 #include "base/check.h"
-#include "http/base64.h"
 #include "http/host.h"
 
 enum { ADDRESS_BYTES_MAX = 16, SHOWN_MAX = 120 };

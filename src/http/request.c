@@ -8,7 +8,6 @@
 #include "http/request.h"
 
 #include "base/check.h"
-#include "http/base64.h"
 
 enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
 
