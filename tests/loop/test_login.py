@@ -234,6 +234,19 @@ def test_no_try_is_lost_and_nothing_slept(origin, target):
     assert ended.seconds < 10
 
 
+def test_answer_is_no_try(origin, target):
+    guard = Digest(origin)
+
+    @origin.on("/digest/6")
+    def trouble(exchange):
+        response = guard.answer(exchange)
+        return Response(500) if len(origin.requests) == 2 else response
+
+    run_good("-d", target, "-m", 2, "--retry-wait=0.1", "--http-auth-challenge", "--http-user=user", "--http-passwd=pass",
+             origin.url("/digest/6"))
+    assert len(origin.requests) == 3
+
+
 def test_digest_of_a_post(origin, target):
     guard = Digest(origin)
     run_good("-d", target, "-o", "it", "--http-user=user", "--http-passwd=pass", "--data=x=1", origin.url("/digest/5"))
