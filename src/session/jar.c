@@ -279,12 +279,12 @@ static void store(struct jar *jar, struct span domain_name, const struct cookie 
 /* NUL-terminated, lower case; false: nothing that could be a host. */
 static bool lower_host(struct span s, char *host, size_t room)
 {
-    if (s.len == 0 || s.len >= room)
+    if (s.len == 0 || s.len >= room || s.data[0] == '.')
         return false;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
 
-        if ((unsigned char)c <= ' ' || c == 0x7f || c == '/')
+        if ((unsigned char)c <= ' ' || c == 0x7f || c == '/' || c == '#')
             return false;
         host[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
     }

@@ -236,7 +236,9 @@ static bool fits(const struct entry *entry, struct span user)
 {
     if (user.len == 0)
         return entry->user.len > 0;
-    return entry->user.len == 0 || span_equal(text_span(&entry->user), user);
+    if (entry->user.len == 0)
+        return entry->password.len > 0; /* else it says nothing, and hides nothing */
+    return span_equal(text_span(&entry->user), user);
 }
 
 static bool take(const struct entry *entry, struct span user, struct login *login)

@@ -358,6 +358,9 @@ static void test_lines(void **state)
         {".h.example\tTRUE\t/\tTRUE\t0\t__Host-a\tb", "http://h.example/", NULL},
         {"\tFALSE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
         {"h/\tFALSE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
+        {"..h\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
+        {"..\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
+        {".#h\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
     };
 
     (void)state;

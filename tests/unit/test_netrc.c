@@ -21,6 +21,8 @@ static void test_find(void **state)
         {"machine h login u", "h", "", "u:"},
         {"machine h password p", "h", "", NULL},
         {"machine h password p", "h", "me", "me:p"},
+        {"machine h", "h", "me", NULL},
+        {"machine h machine h login me password p", "h", "me", "me:p"},
         {"machine h login u account a password p", "h", "", "u:p"},
         {"machine h account login login u password p", "h", "", "u:p"},
         /* Several. */
