@@ -14,6 +14,9 @@ parts: of another range, size, version    test_part_that_is_another_than_asked_f
 names: out of the directory, too long     test_names_stay_in_the_directory
 TLS: alerts, garbage, ends at every step  test_meddling_with_tls; test_tls.py: certificates, versions
 chains of a hundred certificates          test_chain_of_a_hundred_certificates
+bombs, packed bodies that are none        test_codings.py
+from https to http                        test_requests.py
+proxies, and what they answer             test_proxy.py
 everything at once                        test_nobody_else_is_disturbed (in one thread, and with two more)
 
 `exact` rows: path, exit status, requests (of two tries), what is said, and the file's content (None: there is none).
