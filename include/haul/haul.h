@@ -104,7 +104,9 @@ enum haul_feature {
     HAUL_FEATURE_DIRECT = 1 << 4, /* O_DIRECT */
     HAUL_FEATURE_FALLOCATE = 1 << 5,
     HAUL_FEATURE_DONTCACHE = 1 << 6, /* RWF_DONTCACHE, 6.14 */
-    HAUL_FEATURE_FIXED = 1 << 7      /* registered buffers, 5.19 */
+    HAUL_FEATURE_FIXED = 1 << 7,     /* registered buffers, 5.19 */
+    HAUL_FEATURE_OPENAT2 = 1 << 8,   /* 5.6; and not everywhere in containers */
+    HAUL_FEATURE_XATTR = 1 << 9      /* attributes of files, which not every file system has */
 };
 
 /* Past the page cache: data goes from haul's buffers to the disk (O_DIRECT). */
@@ -303,6 +305,8 @@ struct haul_result {
     uint64_t bytes;         /* of the body, as far as it went to the sink */
     uint64_t resumed_bytes; /* of these, there before this download began */
     uint64_t again_bytes;   /* received, though they had been received before */
+    bool unchanged;         /* the file was there already and was left as it is: the server has no
+                               other version, or was not asked (no_clobber) */
     bool verified;          /* a checksum or digest has been compared, and was right */
     uint64_t total;         /* of the body; UINT64_MAX: the server did not say, or it came in a
                                content coding */

@@ -59,6 +59,8 @@ static const struct option_choice features[] = {
     {"fallocate", HAUL_FEATURE_FALLOCATE},
     {"dontcache", HAUL_FEATURE_DONTCACHE},
     {"fixed", HAUL_FEATURE_FIXED},
+    {"openat2", HAUL_FEATURE_OPENAT2},
+    {"xattr", HAUL_FEATURE_XATTR},
     {NULL, 0},
 };
 

@@ -4,6 +4,7 @@
  * io_uring would hand each of them to a worker thread, which costs a small file more than the call
  * itself (measured: see the notes in src/README.md).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,11 +13,13 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ring/internal.h"
 
-enum { CLAIM_TRIES = 16 };
+enum { CLAIM_TRIES = 16, RING_FD_PATH_BYTES = sizeof("/proc/self/fd/-2147483648/") };
 
 static int answer(int res)
 {
@@ -131,45 +134,6 @@ void ring_allocate(struct ring *ring, struct op *op, int fd, uint64_t len, bool 
     ring_offload(ring, op, write_zeros);
 }
 
-/* --- directories ----------------------------------------------------------------------------- */
-
-static int make_directories(const char *path)
-{
-    char prefix[PATH_MAX];
-    size_t len = strlen(path);
-
-    if (len >= sizeof(prefix))
-        return -ENAMETOOLONG;
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i] != '\0')
-            continue;
-        memcpy(prefix, path, i);
-        prefix[i] = '\0';
-        if (mkdir(prefix, 0777) < 0 && errno != EEXIST && errno != EISDIR) {
-            int error = errno;
-            struct stat status;
-
-            /* On a read-only or foreign part of the path the answer is not always EEXIST. */
-            if (stat(prefix, &status) < 0 || !S_ISDIR(status.st_mode))
-                return -error;
-        }
-    }
-    return 0;
-}
-
-void ring_open_directory(struct ring *ring, struct op *op, const char *path, bool make)
-{
-    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    int fd = answer(open(path, flags));
-
-    if (fd == -ENOENT && make) {
-        int res = make_directories(path);
-
-        fd = res < 0 ? res : answer(open(path, flags));
-    }
-    op_ready(ring, op, fd);
-}
-
 /* --- files ----------------------------------------------------------------------------------- */
 
 /* Whether the open file is still what the name says: its holder before us may have renamed it
@@ -251,7 +215,7 @@ static int look_then_rename(int directory, const char *from, const char *to)
     return answer(renameat(directory, from, directory, to));
 }
 
-void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
+static int rename_alone(const struct ring *ring, int directory, const char *from, const char *to)
 {
     int res = -EINVAL;
 
@@ -261,6 +225,17 @@ void ring_rename(struct ring *ring, struct op *op, int directory, const char *fr
         res = link_then_unlink(directory, from, to);
     if (res == -EPERM || res == -EOPNOTSUPP || res == -EMLINK)
         res = look_then_rename(directory, from, to);
+    return res;
+}
+
+void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to,
+                 bool replace)
+{
+    int res = replace ? answer(renameat(directory, from, directory, to))
+                      : rename_alone(ring, directory, from, to);
+
+    if (replace && res == -EISDIR)
+        res = -EEXIST;
     op_ready(ring, op, res);
 }
 
@@ -286,4 +261,103 @@ void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *fac
         *facts = (struct ring_facts){.bytes = (uint64_t)status.st_size,
                                      .own = status.st_uid == geteuid()};
     op_ready(ring, op, res);
+}
+
+/* --- what a file is known by ----------------------------------------------------------------- */
+
+static int64_t file_time_ns(const struct timespec *time)
+{
+    return time->tv_sec * NS_PER_S + time->tv_nsec;
+}
+
+/* They note it by ticks of the kernel's. */
+int64_t ring_file_clock_ns(const struct ring *ring)
+{
+    struct timespec now;
+
+    (void)ring;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return file_time_ns(&now);
+}
+
+/* There is no getxattrat(2) before Linux 6.13. */
+static size_t read_attribute(int directory, const char *name, const char *attribute, char *value)
+{
+    char path[RING_FD_PATH_BYTES + NAME_MAX + 1];
+    ssize_t res;
+
+    if (snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", directory, name) >= (int)sizeof(path))
+        return 0;
+    res = lgetxattr(path, attribute, value, RING_ATTRIBUTE_BYTES_MAX);
+    return res < 0 ? 0 : (size_t)res;
+}
+
+void ring_look_up(struct ring *ring, struct op *op, int directory, const char *name,
+                  const char *attribute, struct ring_standing *standing)
+{
+    struct stat status;
+    int res = answer(fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW));
+
+    standing->attribute_bytes = 0;
+    standing->regular = res == 0 && S_ISREG(status.st_mode);
+    if (res == 0) {
+        standing->bytes = (uint64_t)status.st_size;
+        standing->modified_s = status.st_mtim.tv_sec;
+        standing->changed_ns = file_time_ns(&status.st_ctim);
+    }
+    if (standing->regular && attribute && !(ring->features_off & HAUL_FEATURE_XATTR))
+        standing->attribute_bytes = read_attribute(directory, name, attribute, standing->attribute);
+    op_ready(ring, op, res == 0 ? 1 : res == -ENOENT ? 0 : res);
+}
+
+int ring_set_modified(struct ring *ring, int fd, int64_t modified_s)
+{
+    struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = modified_s}};
+
+    (void)ring;
+    return answer(futimens(fd, times));
+}
+
+int ring_set_attribute(struct ring *ring, int fd, const char *attribute, struct span value)
+{
+    if (ring->features_off & HAUL_FEATURE_XATTR)
+        return -EOPNOTSUPP;
+    return answer(fsetxattr(fd, attribute, value.data, value.len, 0));
+}
+
+static int list_directory(struct op *op)
+{
+    const struct ring_listing *listing = op->data;
+    int fd = answer(openat(op->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    bool more = directory != NULL;
+
+    if (fd >= 0 && !directory)
+        close(fd);
+    while (more && !op->stop) {
+        const struct dirent *entry = readdir(directory);
+        char value[RING_ATTRIBUTE_BYTES_MAX];
+        size_t len;
+
+        if (!entry)
+            break;
+        if (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN)
+            continue;
+        len = read_attribute(op->fd, entry->d_name, listing->attribute, value);
+        if (len > 0)
+            more = listing->found(listing->context, entry->d_name, span_make(value, len));
+    }
+    if (directory)
+        closedir(directory);
+    return fd < 0 ? fd : 0;
+}
+
+void ring_list(struct ring *ring, struct op *op, int directory, const struct ring_listing *listing)
+{
+    op->fd = directory;
+    op->data = (void *)(uintptr_t)listing;
+    if (ring->features_off & HAUL_FEATURE_XATTR)
+        op_ready(ring, op, 0);
+    else
+        ring_offload(ring, op, list_directory);
 }

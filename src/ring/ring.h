@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "base/ref.h"
+#include "base/span.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "base/wheel.h"
@@ -136,8 +137,21 @@ int ring_close(struct ring *ring, int fd);
  * Files. A directory is a descriptor, a name one component in it. What stands behind an O_PATH or
  * a lock is the kernel's: crashes and other processes are seen as they are.
  */
-/* Opens a directory, relative to the working directory; make: creates what is missing of it. */
-void ring_open_directory(struct ring *ring, struct op *op, const char *path, bool make);
+/*
+ * A directory. `root`, relative to the working directory, is the user's own, and may be or hold
+ * links. What is `below` it may be named by anybody: its components are followed as they are found
+ * at that moment, links too, but never out of root (openat2(2), Linux 5.6; before that, no link is
+ * followed there). make: what is missing is created, with `durable` for good: where a name was made
+ * is synced. Both strings stay valid until `done`, as the place does.
+ */
+struct ring_place {
+    const char *root;
+    const char *below; /* "": it is root itself */
+    bool make;
+    bool durable;
+};
+/* -EXDEV: it leads out of root; -ELOOP: there is a link that can't be followed. */
+void ring_open_directory(struct ring *ring, struct op *op, const struct ring_place *place);
 
 enum ring_claim {
     RING_CLAIM_NEW,  /* nothing may be there under this name */
@@ -188,8 +202,10 @@ void ring_truncate(struct ring *ring, struct op *op, int fd, uint64_t len);
 void ring_sync(struct ring *ring, struct op *op, int fd);
 /* The names in a directory: those made, changed and removed before this was started. */
 void ring_sync_directory(struct ring *ring, struct op *op, int directory);
-/* Within one directory; fails with -EEXIST rather than replace. */
-void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to);
+/* Within one directory. replace: what has the other name, unless it is a directory, has had it up
+ * to the moment when this one gets it, a link included; else, and for directories, -EEXIST. */
+void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to,
+                 bool replace);
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name);
 /* res: 1 there is something under that name (a dangling link too), 0 there is nothing. */
 void ring_exists(struct ring *ring, struct op *op, int directory, const char *name);
@@ -210,6 +226,35 @@ bool ring_mark_equal(const struct ring_mark *a, const struct ring_mark *b);
 /* Appends to text. 0 or -errno; -EFBIG: there is more than bytes_max of it. */
 int ring_read_text(struct ring *ring, const char *path, size_t bytes_max, struct text *text,
                    struct ring_mark *mark);
+
+/* What a finished file is known by, besides its content: a time, and an attribute that programs may
+ * attach to it (xattr(7)), if the file system has such. */
+enum { RING_ATTRIBUTE_BYTES_MAX = 512 };
+struct ring_standing {
+    bool regular;
+    uint64_t bytes;
+    int64_t modified_s;     /* since 1970 */
+    int64_t changed_ns;     /* when it got this content, this name or this time */
+    size_t attribute_bytes; /* 0: it has none, or none that can be read */
+    char attribute[RING_ATTRIBUTE_BYTES_MAX];
+};
+/* res: 1 there is something under that name, 0 there is nothing. */
+void ring_look_up(struct ring *ring, struct op *op, int directory, const char *name,
+                  const char *attribute, struct ring_standing *standing);
+/* What time file systems note at this moment: nothing that is changed from now on has an earlier
+ * one, if the clock is not set. */
+int64_t ring_file_clock_ns(const struct ring *ring);
+/* Of an open file, at once. 0 or -errno. */
+int ring_set_modified(struct ring *ring, int fd, int64_t modified_s);
+int ring_set_attribute(struct ring *ring, int fd, const char *attribute, struct span value);
+/* All regular files of a directory that have the attribute, one by one, told from a helper thread:
+ * `found` may touch only what the owner lets it. False ends it. The listing stays until `done`. */
+struct ring_listing {
+    const char *attribute;
+    bool (*found)(void *context, const char *name, struct span value);
+    void *context;
+};
+void ring_list(struct ring *ring, struct op *op, int directory, const struct ring_listing *listing);
 
 /* Runs work(op) on a helper thread; its answer becomes res. It may touch only what the owner lets
  * it: nobody else may use that meanwhile. */

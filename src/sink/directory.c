@@ -12,9 +12,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 enum {
     UNUSED_MAX = 64,
@@ -34,6 +35,7 @@ struct directories {
     size_t files;              /* places held */
     size_t files_max;
     struct disk disk;
+    int64_t began_ns;
 };
 
 static void directory_last(struct ref *ref)
@@ -43,6 +45,8 @@ static void directory_last(struct ref *ref)
     CHECK(directory->users == 0 && directory->fd < 0);
     CHECK(!list_is_linked(&directory->syncing) && !list_is_linked(&directory->to_sync));
     names_close(directory->place);
+    known_names_destroy(directory->known);
+    free(directory->key);
     free(directory->path);
     free(directory);
 }
@@ -76,6 +80,7 @@ struct directories *directories_create(struct ring *ring, struct names *names,
     directories->ring = ring;
     directories->names = names;
     disk_init(&directories->disk);
+    directories->began_ns = ring_file_clock_ns(ring);
     map_init(&directories->map, ring_random(ring));
     list_init(&directories->unused);
     list_init(&directories->queue);
@@ -103,6 +108,11 @@ struct ring *directories_ring(const struct directories *directories)
     return directories->ring;
 }
 
+int64_t directories_began_ns(const struct directories *directories)
+{
+    return directories->began_ns;
+}
+
 struct disk *directories_disk(struct directories *directories)
 {
     return &directories->disk;
@@ -124,7 +134,7 @@ static void open_queued(struct directories *directories)
             LIST_ITEM(list_pop_front(&directories->queue), struct directory, queue_node);
 
         directories->open_count++;
-        ring_open_directory(directories->ring, &directory->op, directory->path, true);
+        ring_open_directory(directories->ring, &directory->op, &directory->location);
     }
 }
 
@@ -144,6 +154,22 @@ static void tell_waiters(struct directory *directory, const struct haul_error *e
     }
 }
 
+static void explain(const struct directory *directory, int res, struct haul_error *error)
+{
+    enum haul_status status = res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_DIRECTORY;
+
+    if (res == -EXDEV)
+        error_set(error, HAUL_DIRECTORY, 0,
+                  "%s leads out of %s by a link: nothing is written there",
+                  directory->location.below, directory->location.root);
+    else if (res == -ELOOP && directory->location.below[0] != '\0')
+        error_set(error, HAUL_DIRECTORY, 0,
+                  "%s goes by a link that can't be followed safely here: nothing is written there",
+                  directory->path);
+    else
+        error_set(error, status, -res, "can't open or create the directory %s", directory->path);
+}
+
 static void opened(struct op *op, int res)
 {
     struct directory *directory = CONTAINER_OF(op, struct directory, op);
@@ -153,8 +179,7 @@ static void opened(struct op *op, int res)
     if (res >= 0) {
         directory->fd = res;
     } else {
-        error_set(&error, res == -ENOSPC || res == -EDQUOT ? HAUL_DISK_FULL : HAUL_DIRECTORY, -res,
-                  "can't open or create the directory %s", directory->path);
+        explain(directory, res, &error);
         directories->open_count--;
         directory_drop(directory);
     }
@@ -189,19 +214,44 @@ static void synced(struct op *op, int res)
     }
 }
 
-static struct directory *directory_create(struct directories *directories, struct span path)
+static bool set_path(struct directory *directory, struct span key)
+{
+    struct text path = {0};
+
+    directory->key = alloc_copy(key.data, key.len);
+    if (!directory->key)
+        return false;
+    directory->location = (struct ring_place){
+        .root = directory->key, .below = directory->key + strlen(directory->key) + 1, .make = true};
+    text_add(&path, span_of(directory->location.root));
+    if (directory->location.below[0] != '\0' && strcmp(directory->key, "/") != 0)
+        text_add_char(&path, '/');
+    text_add(&path, span_of(directory->location.below));
+    directory->path = path.data;
+    return !path.failed && path.data;
+}
+
+static bool enter(struct directories *directories, struct directory *directory, struct span key)
+{
+    if (!set_path(directory, key))
+        return false;
+    directory->place = names_open(directories->names, span_of(directory->path));
+    if (!directory->place)
+        return false;
+    if (map_put(&directories->map, &directory->node, span_make(directory->key, key.len)))
+        return true;
+    names_close(directory->place);
+    return false;
+}
+
+static struct directory *directory_create(struct directories *directories, struct span key)
 {
     struct directory *directory = alloc_zeroed(sizeof(*directory));
 
     if (!directory)
         return NULL;
-    directory->path = alloc_copy(path.data, path.len);
-    if (directory->path)
-        directory->place = names_open(directories->names, path);
-    if (!directory->place ||
-        !map_put(&directories->map, &directory->node, span_of(directory->path))) {
-        if (directory->place)
-            names_close(directory->place);
+    if (!enter(directories, directory, key)) {
+        free(directory->key);
         free(directory->path);
         free(directory);
         return NULL;
@@ -216,17 +266,38 @@ static struct directory *directory_create(struct directories *directories, struc
     list_init(&directory->to_sync);
     op_init(&directory->op, opened, &directory->ref);
     op_init(&directory->sync_op, synced, &directory->ref);
-    list_push_back(&directories->queue, &directory->queue_node);
-    open_queued(directories);
     return directory;
 }
 
-struct directory *directory_get(struct directories *directories, struct span path,
-                                struct directory_wait *wait, struct haul_error *error)
+static struct directory *find_or_create(struct directories *directories, const char *root,
+                                        const char *below, bool durable)
 {
-    struct map_node *node = map_find(&directories->map, path);
-    struct directory *directory =
-        node ? MAP_ITEM(node, struct directory, node) : directory_create(directories, path);
+    struct directory *directory = NULL;
+    struct map_node *node;
+    struct text key = {0};
+
+    text_add(&key, span_of(root));
+    text_add_char(&key, '\0');
+    text_add(&key, span_of(below));
+    if (!key.failed) {
+        node = map_find(&directories->map, text_span(&key));
+        directory = node ? MAP_ITEM(node, struct directory, node)
+                         : directory_create(directories, text_span(&key));
+        if (directory && !node) {
+            directory->location.durable = durable;
+            list_push_back(&directories->queue, &directory->queue_node);
+            open_queued(directories);
+        }
+    }
+    text_free(&key);
+    return directory;
+}
+
+struct directory *directory_get(struct directories *directories, const char *root,
+                                const char *below, bool durable, struct directory_wait *wait,
+                                struct haul_error *error)
+{
+    struct directory *directory = find_or_create(directories, root, below, durable);
 
     error->status = HAUL_OK;
     if (!directory) {

@@ -22,6 +22,7 @@
 #include "base/status.h"
 #include "ring/ring.h"
 #include "sink/disk.h"
+#include "sink/known.h"
 #include "sink/names.h"
 
 struct directories;
@@ -30,10 +31,13 @@ struct directory {
     struct ref ref;
     struct map_node node;
     struct directories *directories;
-    char *path;
+    char *key;  /* root, NUL, and what is below it */
+    char *path; /* both together, for people and for names */
+    struct ring_place location;
     int fd; /* -1 while it is being opened, or if that failed */
     unsigned users;
     struct names_place *place;
+    struct known_names *known; /* NULL until somebody asks for it */
     struct op op;
     struct list waiting;
     struct list unused_node;
@@ -70,12 +74,16 @@ struct directories *directories_create(struct ring *ring, struct names *names,
                                        size_t descriptors_max);
 void directories_destroy(struct directories *directories); /* no directory is in use any more */
 struct ring *directories_ring(const struct directories *directories);
+/* When they were created, as file systems tell the time. */
+int64_t directories_began_ns(const struct directories *directories);
 /* For the files in them. */
 struct disk *directories_disk(struct directories *directories);
-/* The directory, if it is open already; else NULL, and wait->done will be called, unless
- * error->status is not OK. */
-struct directory *directory_get(struct directories *directories, struct span path,
-                                struct directory_wait *wait, struct haul_error *error);
+/* The directory `below` root, if it is open already; else NULL, and wait->done will be called,
+ * unless error->status is not OK. What is below may be named by anybody: see struct ring_place. It
+ * is made as `durable` says of whoever asks first. */
+struct directory *directory_get(struct directories *directories, const char *root,
+                                const char *below, bool durable, struct directory_wait *wait,
+                                struct haul_error *error);
 void directory_unwait(struct directory_wait *wait);
 void directory_release(struct directory *directory);
 /* The names that are in it now, or not any more, will stay so. The directory is in use until then.

@@ -6,6 +6,8 @@
  *     prepare: directory -> names that no download of this process uses -> is there a journal? then
  *              what it describes is locked and looked at (file_find.c)
  *     open:    lock and empty the data file, unless prepare has it and it is continued
+ *     rename:  it is to be called otherwise when it is finished (file_known.c)
+ *     leave:   what has its name is good as it is
  *     publish: rename, to the next free name if the first is taken by now (file_end.c)
  *     set_aside: the same, to a name that says so
  *     abandon: write down what is durable (file_journal.c), or remove the file
@@ -190,6 +192,8 @@ void file_forget(struct sink_file *file)
     file->removed = false;
     file->shrunk = false;
     sink->foreign = false;
+    sink->standing = false;
+    sink->known = false;
     sink->sequential = false;
     extents_clear(&sink->stored);
     sink->have_total = UINT64_MAX;
@@ -261,22 +265,48 @@ static void final_looked_for(struct op *op, int res)
         sink_step_end(&file->sink, &fine);
 }
 
+/* Of a file that another program may have left, or that must not be there. */
+static void look_for_final(struct sink_file *file)
+{
+    if (file->sink.known || extents_count(&file->sink.stored) > 0 ||
+        !(file->proceed || file->check || (!file->auto_renaming && !file->overwrite)))
+        sink_step_end(&file->sink, &fine);
+    else
+        ring_exists(file->sink.ring, file_step(file, final_looked_for), file->directory->fd,
+                    file_name_of(file));
+}
+
 void file_found(struct sink_file *file, bool found)
 {
     file->sink.kept = false; /* what a rest has left is known again */
-    if (!found && (file->proceed || file->check || !file->auto_renaming))
-        ring_exists(file->sink.ring, file_step(file, final_looked_for), file->directory->fd,
-                    file_name_of(file));
-    else
+    if (file->fresh && !file->check)
+        file_look(file, look_for_final);
+    else if (found)
         sink_step_end(&file->sink, &fine);
+    else
+        look_for_final(file);
+}
+
+static void standing_looked_for(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    file->sink.standing = res == 1;
+    if (res == 1)
+        sink_step_end(&file->sink, &fine);
+    else
+        file_find(file);
 }
 
 static void find(struct sink_file *file)
 {
-    if (file_take_names(file, &file->sink.answer))
-        file_find(file);
-    else
+    if (!file_take_names(file, &file->sink.answer))
         sink_step_fail_later(&file->sink);
+    else if (file->no_clobber)
+        ring_exists(file->sink.ring, file_step(file, standing_looked_for), file->directory->fd,
+                    file->wanted.data);
+    else
+        file_find(file);
 }
 
 static void directory_opened(struct directory_wait *wait, struct directory *directory,
@@ -305,8 +335,9 @@ static void file_prepare(struct sink *sink)
         return;
     }
     if (!file->directory)
-        file->directory = directory_get(file->directories, span_of(file->directory_path),
-                                        &file->wait, &sink->answer);
+        file->directory =
+            directory_get(file->directories, file->directory_root, file->directory_below,
+                          file->durable, &file->wait, &sink->answer);
     if (file->directory)
         find(file);
     else if (sink->answer.status != HAUL_OK)
@@ -481,8 +512,12 @@ static void file_destroy(struct sink *sink)
     timer_stop(&file->claim_timer);
     file_forget(file);
     text_free(&file->wanted);
+    text_free(&file->stem);
     text_free(&file->partial);
     text_free(&file->adopted_name);
+    free(file->looked_at);
+    free(file->directory_root);
+    free(file->directory_below);
     free(file->directory_path);
     free(file->url);
     free(file);
@@ -495,36 +530,48 @@ static const struct sink_operations operations = {
     .read = file_read,
     .hurry = file_hurry,
     .scarce = file_scarce,
+    .rename = file_rename,
+    .leave = file_leave,
     .publish = file_publish,
     .set_aside = file_set_aside,
     .abandon = file_abandon,
     .destroy = file_destroy,
 };
 
-/* Splits out into directories, which go behind the directory, and the name. */
+static bool set_directory(struct sink_file *file, struct span root, struct span below)
+{
+    struct text path = {0};
+
+    while (root.len > 1 && root.data[root.len - 1] == '/')
+        root.len--;
+    file->directory_root = alloc_copy(root.data, root.len);
+    file->directory_below = alloc_copy(below.data, below.len);
+    text_add(&path, root);
+    if (below.len > 0 && !span_equal(root, SPAN("/")))
+        text_add_char(&path, '/');
+    text_add(&path, below);
+    file->directory_path = path.data;
+    return file->directory_root && file->directory_below && file->directory_path && !path.failed;
+}
+
+/* Splits out into directories, which go below the directory, and the name. */
 static bool set_names(struct sink_file *file, const struct sink_file_options *options)
 {
     struct span out = options->out ? span_of(options->out) : options->suggested;
-    struct span directory = span_of(options->directory);
-    struct text path = {0};
     size_t name_at = out.len;
 
     while (name_at > 0 && out.data[name_at - 1] != '/')
         name_at--;
-    while (directory.len > 1 && directory.data[directory.len - 1] == '/')
-        directory.len--;
-    text_add(&path, directory);
-    if (name_at > 0) {
-        text_add_char(&path, '/');
-        text_add(&path, span_sub(out, 0, name_at - 1));
-    }
-    file->directory_path = path.failed ? NULL : path.data;
-    if (path.failed)
-        text_free(&path);
     file_name_final(&file->wanted, span_sub(out, name_at, out.len));
+    text_add(&file->stem,
+             options->temporary.len > 0 ? options->temporary : text_span(&file->wanted));
     text_add(&file->sink.name, text_span(&file->wanted));
     file->url = alloc_copy(options->url, strlen(options->url));
-    return file->directory_path && file->url && !file->wanted.failed && !file->sink.name.failed;
+    if (file->fresh)
+        known_key(span_of(options->url), file->key);
+    return set_directory(file, span_of(options->directory),
+                         span_sub(out, 0, name_at > 0 ? name_at - 1 : 0)) &&
+           file->url && !file->wanted.failed && !file->stem.failed && !file->sink.name.failed;
 }
 
 struct sink *sink_file_create(struct directories *directories,
@@ -545,6 +592,10 @@ struct sink *sink_file_create(struct directories *directories,
     list_init(&file->line.writes);
     file->auto_renaming = options->auto_renaming;
     file->proceed = options->proceed;
+    file->overwrite = options->overwrite;
+    file->no_clobber = options->no_clobber;
+    file->fresh = options->fresh;
+    file->remote_time = options->remote_time;
     file->check = options->check;
     file->durable = options->durable;
     file->direct = options->direct;

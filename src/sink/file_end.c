@@ -13,8 +13,10 @@
  * for at its end.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "sink/internal.h"
 
@@ -115,7 +117,7 @@ static void remove_rest(struct sink_file *file, void (*done)(struct sink_file *f
 
 /* --- publish and set aside ------------------------------------------------------------------- */
 
-static void set_path(struct sink_file *file)
+void file_set_path(struct sink_file *file)
 {
     text_add(&file->sink.path, span_of(file->directory_path));
     if (strcmp(file->directory_path, "/") != 0)
@@ -127,7 +129,7 @@ static void finish(struct sink_file *file)
 {
     (void)file_close(file);
     file_give_names(file);
-    set_path(file);
+    file_set_path(file);
     sink_step_end(&file->sink, &fine);
 }
 
@@ -189,7 +191,7 @@ static void take_name_back(struct sink_file *file, int res)
         sink_step_end(&file->sink, &file->trouble);
     else
         ring_rename(file->sink.ring, file_step(file, name_taken_back), file->directory->fd,
-                    file_name_of(file), first_name(file));
+                    file_name_of(file), first_name(file), false);
 }
 
 /* Some file systems tell only now what has become of the data. */
@@ -230,32 +232,86 @@ static void name_kept(struct op *op, int res)
     name_given(sink_file_of_op(op));
 }
 
+/* For a later run that asks whether there is another version. */
+static bool mark(struct sink_file *file)
+{
+    const struct sink *sink = &file->sink;
+    struct known_mark known = {
+        .key = span_make(file->key, KNOWN_KEY_BYTES),
+        .elsewhere = file->renamed || file->number > 0,
+        .etag = text_span(&sink->etag),
+    };
+    struct text value = {0};
+    bool marked;
+
+    known_write(&known, &value);
+    marked = !value.failed && value.len <= RING_ATTRIBUTE_BYTES_MAX &&
+             ring_set_attribute(sink->ring, file->fd, KNOWN_ATTRIBUTE, text_span(&value)) == 0;
+    text_free(&value);
+    return marked;
+}
+
 static void rename_file(struct sink_file *file);
+
+static void take_next_name(struct sink_file *file)
+{
+    struct haul_error error;
+
+    file->replaces = false;
+    if (!file_take_next_name(file, &error)) {
+        sink_step_end(&file->sink, &error);
+        return;
+    }
+    if (file->fresh && !file->aside)
+        (void)mark(file);
+    rename_file(file);
+}
 
 static void file_renamed(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
-    struct haul_error error;
 
-    if (res == -EEXIST && file->auto_renaming) {
-        if (file_take_next_name(file, &error))
-            rename_file(file);
-        else
-            sink_step_end(&file->sink, &error);
-    } else if (res == -EEXIST) {
+    if (res == -EEXIST && file->auto_renaming)
+        take_next_name(file);
+    else if (res == -EEXIST)
         file_fail_existing(file);
-    } else if (res < 0) {
+    else if (res < 0)
         file_fail(file, HAUL_RENAME, res, "can't rename %s to %s", first_name(file),
                   file_name_of(file));
-    } else {
+    else
         name_given(file);
-    }
 }
 
-static void rename_file(struct sink_file *file)
+static void rename_now(struct sink_file *file, bool replace)
 {
     ring_rename(file->sink.ring, file_step(file, file_renamed), file->directory->fd,
-                first_name(file), file_name_of(file));
+                first_name(file), file_name_of(file), replace);
+}
+
+/* What has come to stand there since this run began is another download's of it. */
+static void target_looked_at(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+    bool new = res == 1 && file->looked_at->changed_ns >= directories_began_ns(file->directories);
+
+    free(file->looked_at);
+    file->looked_at = NULL;
+    rename_now(file, !new);
+}
+
+/* Whether it replaces something or not, the old file is there until the new one has its name. */
+static void rename_file(struct sink_file *file)
+{
+    if (!file->overwrite || file->replaces || file->aside) {
+        rename_now(file, file->replaces && !file->aside);
+        return;
+    }
+    file->looked_at = alloc_zeroed(sizeof(*file->looked_at));
+    if (file->looked_at)
+        ring_look_up(file->sink.ring, file_step(file, target_looked_at), file->directory->fd,
+                     file_name_of(file), NULL, file->looked_at);
+    else
+        file_fail(file, HAUL_OUT_OF_MEMORY, 0, "out of memory");
 }
 
 static void give_name(struct sink_file *file)
@@ -278,8 +334,21 @@ static void data_synced(struct op *op, int res)
     }
 }
 
+/* All that is to be seen of a file once it has its name; where it can't be, it is done without. */
+static void describe(struct sink_file *file)
+{
+    const struct sink *sink = &file->sink;
+    bool by_time = file->remote_time;
+
+    if (file->fresh && !file->aside && (!mark(file) || sink->etag.len == 0))
+        by_time = true;
+    if (by_time && sink->has_modified)
+        (void)ring_set_modified(sink->ring, file->fd, sink->modified_s);
+}
+
 static void sync_data(struct sink_file *file)
 {
+    describe(file);
     if (file->durable)
         ring_sync(file->sink.ring, file_step(file, data_synced), file->fd);
     else
@@ -435,6 +504,33 @@ static void last_committed(struct sink_file *file)
     } else {
         remove_data(file);
     }
+}
+
+static void discarded(struct sink_file *file)
+{
+    file->look_then(file);
+}
+
+static void data_discarded(struct op *op, int res)
+{
+    struct sink_file *file = sink_file_of_op(op);
+
+    (void)res; /* as above */
+    journal_drop(&file->journal.content.copies[file->slot]);
+    remove_rest(file, discarded);
+}
+
+static void discard(struct sink_file *file)
+{
+    ring_unlink(file->sink.ring, file_step(file, data_discarded), file->directory->fd,
+                file->data_names[file->slot]);
+}
+
+void file_discard(struct sink_file *file, void (*then)(struct sink_file *file))
+{
+    file->look_then = then;
+    if (file_journal_rest(file, discard))
+        discard(file);
 }
 
 static void abandon(struct sink_file *file);

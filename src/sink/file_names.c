@@ -79,7 +79,7 @@ static void name_parts(struct sink_file *file)
 static bool take_partial(struct sink_file *file, struct haul_error *error)
 {
     for (unsigned copy = 0; copy <= FILE_NAME_NUMBER_MAX; copy++) {
-        file_name_partial(&file->partial, text_span(&file->wanted), span_of(file->url), copy);
+        file_name_partial(&file->partial, text_span(&file->stem), span_of(file->url), copy);
         if (!try_name(file, &file->partial_claim, &file->partial, &file->partial_claimed))
             break;
         if (file->partial_claimed) {
@@ -113,6 +113,40 @@ bool file_take_next_name(struct sink_file *file, struct haul_error *error)
     claimed = take_name(file, number > file->number ? number : file->number + 1, error);
     unlock_names(file);
     return claimed;
+}
+
+static bool set_wanted(struct sink_file *file, struct span name, struct haul_error *error)
+{
+    struct text wanted = {0}; /* what it was may be what the new one is made of */
+
+    text_add(&wanted, name);
+    text_free(&file->wanted);
+    file->wanted = wanted;
+    if (wanted.failed)
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    return !wanted.failed;
+}
+
+bool file_take_other_name(struct sink_file *file, struct span name, struct haul_error *error)
+{
+    bool claimed;
+
+    if (!set_wanted(file, name, error))
+        return false;
+    lock_names(file);
+    claimed =
+        take_name(file, names_free_number(file->directory->place, text_span(&file->wanted)), error);
+    unlock_names(file);
+    return claimed;
+}
+
+void file_show_wanted(struct sink_file *file)
+{
+    lock_names(file);
+    give_name(file); /* its bytes are sink.name's */
+    text_clear(&file->sink.name);
+    text_add(&file->sink.name, text_span(&file->wanted));
+    unlock_names(file);
 }
 
 bool file_take_aside_name(struct sink_file *file, struct haul_error *error)

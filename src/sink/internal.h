@@ -7,6 +7,7 @@
  *     file_find.c     what an earlier run has left
  *     file_write.c    how bytes get to the disk and back
  *     file_journal.c  what is durable is written down
+ *     file_known.c    what stands under its name already, and the steps rename and leave
  *     file_end.c      the steps publish, set_aside and abandon
  */
 #ifndef SINK_INTERNAL_H
@@ -59,14 +60,27 @@ struct sink_file {
     const struct log *log;
     struct directory_wait wait;
     struct directory *directory; /* NULL until prepare has it */
-    char *directory_path;
+    char *directory_root;
+    char *directory_below; /* it: "" or a path */
+    char *directory_path;  /* both together */
     char *url;
     bool auto_renaming;
     bool proceed;
+    bool overwrite;
+    bool no_clobber;
+    bool fresh;
+    bool remote_time;
     bool check;
     bool durable;
-    struct text wanted;  /* the name asked for; sink.name is what it will be, with a number */
-    unsigned number;     /* of sink.name */
+    struct text wanted; /* the name asked for; sink.name is what it will be, with a number */
+    unsigned number;    /* of sink.name */
+    struct text stem;   /* what temporary names begin with */
+    bool renamed;       /* wanted is not what it was in the beginning */
+    bool replaces;      /* what stands under its name is an older version */
+    char key[KNOWN_KEY_BYTES + 1];   /* of the URL; fresh */
+    struct ring_standing *looked_at; /* while it is; or NULL */
+    void (*look_then)(struct sink_file *file);
+    struct known_wait known_wait;
     struct text partial; /* what the names of all that is not finished begin with */
     char data_names[JOURNAL_COPIES][FILE_NAME_BYTES_MAX + 1]; /* two slots: see journal.h */
     char journal_name[FILE_NAME_BYTES_MAX + 1];
@@ -164,6 +178,10 @@ bool file_take_names(struct sink_file *file, struct haul_error *error);
  * the content is not what it should be. */
 bool file_take_next_name(struct sink_file *file, struct haul_error *error);
 bool file_take_aside_name(struct sink_file *file, struct haul_error *error);
+/* Another one to be wanted, instead of what it has. */
+bool file_take_other_name(struct sink_file *file, struct span name, struct haul_error *error);
+/* sink.name is the wanted name, without a number, whoever has it. */
+void file_show_wanted(struct sink_file *file);
 void file_give_names(struct sink_file *file);
 
 /* --- file_find.c ----------------------------------------------------------------------------- */
@@ -203,11 +221,21 @@ void file_set_trouble(struct sink_file *file, int res);
 /* Whether a file system that can't sync directories says so; it has to be trusted then. */
 bool file_cant_sync_names(int res);
 
+/* --- file_known.c ---------------------------------------------------------------------------- */
+
+/* What sink.known tells of is looked for, under the wanted name or another; or the step fails. */
+void file_look(struct sink_file *file, void (*then)(struct sink_file *file));
+void file_rename(struct sink *sink, struct span name);
+void file_leave(struct sink *sink);
+
 /* --- file_end.c ------------------------------------------------------------------------------ */
 
 void file_publish(struct sink *sink);
 void file_set_aside(struct sink *sink);
 void file_abandon(struct sink *sink, bool keep);
+/* Removes what there is of it under its temporary names. */
+void file_discard(struct sink_file *file, void (*then)(struct sink_file *file));
+void file_set_path(struct sink_file *file);
 /* Removes the journal for good, if there is one. res: 0, or -errno: then it is there still. */
 void file_remove_journal(struct sink_file *file, void (*done)(struct sink_file *file, int res));
 

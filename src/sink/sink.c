@@ -10,6 +10,8 @@ static void sink_last(struct ref *ref)
 
     extents_free(&sink->stored);
     text_free(&sink->validator);
+    text_free(&sink->known_etag);
+    text_free(&sink->etag);
     text_free(&sink->name);
     text_free(&sink->path);
     sink->operations->destroy(sink);

@@ -81,6 +81,13 @@ struct sink_operations {
     void (*hurry)(struct sink *sink);
     /* Whether it has what others wait for, or soon will. NULL: never. */
     bool (*scarce)(struct sink *sink);
+    /* The file is to have another name than what prepare was told, because only now it is known;
+     * after prepare. Afterwards `standing` and `known` are of that name. Its temporary names stay.
+     * NULL: it has no name. */
+    void (*rename)(struct sink *sink, struct span name);
+    /* What `standing` or `known` tell of is the download: ends it, with what else is there of it.
+     * NULL: there never is any. */
+    void (*leave)(struct sink *sink);
     /* All is there: make it the finished file, under a name that is still free. */
     void (*publish)(struct sink *sink);
     /* All is there, but it is not what it should be: it gets a name that says so. NULL: as abandon,
@@ -113,8 +120,18 @@ struct sink {
     uint64_t have_total;
     bool have_decided;
     /* Results of prepare. */
-    bool foreign;     /* what there is was written by another program: no version is known */
-    bool open_waits;  /* open may wait for other sinks to end */
+    bool foreign;    /* what there is was written by another program: no version is known */
+    bool open_waits; /* open may wait for other sinks to end */
+    bool standing;   /* there is a file of that name already, which is not to be touched */
+    /* A finished file of this URL, which will be replaced if the server has another version. */
+    bool known;
+    uint64_t known_bytes;
+    int64_t known_modified_s;
+    struct text known_etag; /* empty: none is known */
+    /* For publish: what the server says of the version that is stored. */
+    bool has_modified;
+    int64_t modified_s;
+    struct text etag;
     bool kept;        /* result of abandon: there is something to take up */
     struct text name; /* of the file, as far as known: for people; who looks on from another thread
                          holds the lock on names */
@@ -171,9 +188,14 @@ struct sink_file_options {
     const char *directory; /* where it goes */
     const char *out;       /* name, may hold directories; NULL: suggested */
     struct span suggested; /* one safe path component */
+    struct span temporary; /* what temporary names begin with; empty: as the name does */
     const char *url;       /* what is kept for another run must be of the same */
     bool auto_renaming;    /* a name that is taken: name.1.ext, name.2.ext ... */
     bool proceed;          /* continue a file of that name, which another program left */
+    bool overwrite;        /* the finished file replaces what has its name */
+    bool no_clobber;       /* what has its name is the download, whatever it is */
+    bool fresh;            /* finished files say what they are, and are found again by that */
+    bool remote_time;      /* they get the time of their last change on the server */
     bool check;            /* take such a file up to be read: it may be all that is wanted */
     enum haul_direct direct;
     enum haul_allocation allocation;

@@ -440,13 +440,23 @@ static void note_path(struct disk *disk, const char *path, enum disk_call_kind k
     disk->troubles[i].kinds |= 1U << kind;
 }
 
+/* Of a directory that is to be opened. */
+static void join_path(const struct disk_call *call, char path[DISK_PATH_BYTES_MAX])
+{
+    int len = snprintf(path, DISK_PATH_BYTES_MAX, "%s%s%s", call->name, *call->below ? "/" : "",
+                       call->below);
+
+    CHECK(len < DISK_PATH_BYTES_MAX);
+}
+
 static void note_trouble(struct disk *disk, const struct disk_call *call)
 {
     const struct handle *handle;
     char path[DISK_PATH_BYTES_MAX + DISK_NAME_BYTES_MAX];
 
     if (call->kind == DISK_OPEN_DIRECTORY) {
-        note_path(disk, call->name, call->kind);
+        join_path(call, path);
+        note_path(disk, path, call->kind);
         return;
     }
     handle = handle_of(disk, call->fd);
@@ -462,16 +472,19 @@ static void note_trouble(struct disk *disk, const struct disk_call *call)
 
 static int do_open_directory(struct disk *disk, const struct disk_call *call)
 {
-    struct disk_directory *directory = find_directory(disk, call->name);
     size_t root_len = strlen(disk->root);
+    char path[DISK_PATH_BYTES_MAX];
+    struct disk_directory *directory;
 
-    if (strncmp(call->name, disk->root, root_len) != 0 || strstr(call->name, "..") ||
-        (call->name[root_len] != '\0' && call->name[root_len] != '/'))
-        world_fail(disk->world, "it opens the directory %s, outside of its own", call->name);
+    join_path(call, path);
+    directory = find_directory(disk, path);
+    if (strncmp(path, disk->root, root_len) != 0 || strstr(path, "..") ||
+        (path[root_len] != '\0' && path[root_len] != '/'))
+        world_fail(disk->world, "it opens the directory %s, outside of its own", path);
     if (!directory && !call->flag)
         return -ENOENT;
     if (!directory)
-        directory = disk_directory_create(disk, call->name);
+        directory = disk_directory_create(disk, path);
     return open_handle(disk, directory, NULL, directory->path, NULL);
 }
 
@@ -566,9 +579,13 @@ static int do_rename(struct disk *disk, const struct disk_call *call)
 
     if (!from)
         return -ENOENT;
-    if (to)
+    if (to && !call->flag)
         return -EEXIST;
     file = from->file;
+    if (to) {
+        note_change(directory, CHANGE_REMOVE, to->file, call->to, "");
+        disk_name_remove(to);
+    }
     disk_name_add(&directory->names, call->to, file);
     disk_name_remove(from);
     note_change(directory, CHANGE_RENAME, file, call->name, call->to);

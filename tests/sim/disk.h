@@ -28,7 +28,7 @@ struct disk;
 struct disk_file;
 
 enum disk_call_kind {
-    DISK_OPEN_DIRECTORY, /* name: path */
+    DISK_OPEN_DIRECTORY, /* name: path of what `below` is below of */
     DISK_CLAIM,
     DISK_WRITE,
     DISK_READ,
@@ -50,10 +50,12 @@ struct disk_call {
     int fd; /* of the file, or of the directory */
     const char *name;
     const char *to;
+    const char *below;
     void *data;
     size_t len;
     uint64_t offset; /* or the size that is wanted */
-    bool flag;       /* OPEN_DIRECTORY: make; CLAIM: it must be new; WRITE: directly */
+    bool flag;       /* OPEN_DIRECTORY: make; CLAIM: it must be new; WRITE: directly;
+                        RENAME: replace */
     struct ring_facts *facts;
 };
 

@@ -577,10 +577,13 @@ int ring_close(struct ring *ring, int fd)
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-void ring_open_directory(struct ring *ring, struct op *op, const char *path, bool make)
+void ring_open_directory(struct ring *ring, struct op *op, const struct ring_place *place)
 {
     start_disk(ring, op,
-               &(struct disk_call){.kind = DISK_OPEN_DIRECTORY, .name = path, .flag = make});
+               &(struct disk_call){.kind = DISK_OPEN_DIRECTORY,
+                                   .name = place->root,
+                                   .below = place->below,
+                                   .flag = place->make});
 }
 
 void ring_claim(struct ring *ring, struct op *op, int directory, const char *name,
@@ -652,10 +655,12 @@ void ring_sync_directory(struct ring *ring, struct op *op, int directory)
     start_disk(ring, op, &(struct disk_call){.kind = DISK_SYNC_DIRECTORY, .fd = directory});
 }
 
-void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to)
+void ring_rename(struct ring *ring, struct op *op, int directory, const char *from, const char *to,
+                 bool replace)
 {
     start_disk(ring, op,
-               &(struct disk_call){.kind = DISK_RENAME, .fd = directory, .name = from, .to = to});
+               &(struct disk_call){
+                   .kind = DISK_RENAME, .fd = directory, .name = from, .to = to, .flag = replace});
 }
 
 void ring_unlink(struct ring *ring, struct op *op, int directory, const char *name)
@@ -671,4 +676,41 @@ void ring_exists(struct ring *ring, struct op *op, int directory, const char *na
 void ring_facts(struct ring *ring, struct op *op, int fd, struct ring_facts *facts)
 {
     start_disk(ring, op, &(struct disk_call){.kind = DISK_FACTS, .fd = fd, .facts = facts});
+}
+
+void ring_look_up(struct ring *ring, struct op *op, int directory, const char *name,
+                  const char *attribute, struct ring_standing *standing)
+{
+    (void)attribute; /* this file system has none */
+    *standing = (struct ring_standing){.regular = true};
+    ring_exists(ring, op, directory, name);
+}
+
+int64_t ring_file_clock_ns(const struct ring *ring)
+{
+    return (int64_t)ring->world->now_ns + 1; /* what is there is older */
+}
+
+int ring_set_modified(struct ring *ring, int fd, int64_t modified_s)
+{
+    (void)ring;
+    (void)fd;
+    (void)modified_s;
+    return 0;
+}
+
+int ring_set_attribute(struct ring *ring, int fd, const char *attribute, struct span value)
+{
+    (void)ring;
+    (void)fd;
+    (void)attribute;
+    (void)value;
+    return -EOPNOTSUPP;
+}
+
+void ring_list(struct ring *ring, struct op *op, int directory, const struct ring_listing *listing)
+{
+    (void)directory;
+    (void)listing;
+    ring_later(ring, op);
 }

@@ -21,7 +21,7 @@ static void open_it(void)
     struct haul_error error;
 
     list_init(&wait.node);
-    directory = directory_get(f.directories, span_of(f.path), &wait, &error);
+    directory = directory_get(f.directories, f.path, "", false, &wait, &error);
     while (!directory)
         turn_ms(10);
 }

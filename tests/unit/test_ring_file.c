@@ -110,7 +110,7 @@ static void test_claim_of_other_things(void **state)
 
 static int rename_to(const char *from, const char *to)
 {
-    return DO(ring_rename(f.ring, &f.op, f.directory, from, to));
+    return DO(ring_rename(f.ring, &f.op, f.directory, from, to, false));
 }
 
 static void test_rename(void **state)
@@ -163,7 +163,8 @@ static int open_directory(const char *below, bool make)
     char path[PATH_MAX];
 
     assert_in_range(snprintf(path, sizeof(path), "%s%s", f.path, below), 1, sizeof(path) - 1);
-    return DO(ring_open_directory(f.ring, &f.op, path, make));
+    return DO(ring_open_directory(f.ring, &f.op,
+                                  &(struct ring_place){.root = path, .below = "", .make = make}));
 }
 
 static void test_directory(void **state)
@@ -205,7 +206,10 @@ static void test_directory(void **state)
     }
     memset(longest, '/', PATH_MAX + 1);
     longest[PATH_MAX + 1] = '\0';
-    assert_int_equal(DO(ring_open_directory(f.ring, &f.op, longest, true)), -ENAMETOOLONG);
+    assert_int_equal(
+        DO(ring_open_directory(f.ring, &f.op,
+                               &(struct ring_place){.root = longest, .below = "", .make = true})),
+        -ENAMETOOLONG);
     free(longest);
     end();
 }
