@@ -238,11 +238,16 @@ static void report_done(struct report *report, const struct haul_result *result)
 {
     struct text *line = &report->line;
 
-    text_printf(line, "done: ");
+    text_printf(line, result->unchanged ? "unchanged: " : "done: ");
     if (result->path[0] != '\0')
         text_add_escaped(line, span_of(result->path));
     else
         text_add_escaped(line, span_of(result->shown_url));
+    if (result->unchanged) {
+        report->done++;
+        end_line(report, HAUL_LOG_NOTICE, GREEN);
+        return;
+    }
     text_printf(line, " (");
     format_size(line, result->bytes);
     if (bytes_received(result) > 0 && result->duration_ns > 0) {

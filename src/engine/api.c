@@ -440,6 +440,7 @@ void haul_download_result(const haul_download *download, struct haul_result *res
         .bytes = download->stored_bytes,
         .resumed_bytes = download->body.resumed_bytes,
         .again_bytes = transfer_again_bytes(download),
+        .unchanged = download->body.unchanged,
         .verified = download->verified,
         .total = download->body.total,
         .duration_ns = download->started_ns ? download->ended_ns - download->started_ns : 0,

@@ -46,6 +46,8 @@ bool body_complete(const struct haul_download *transfer)
 {
     const struct body *body = &transfer->body;
 
+    if (body->unchanged)
+        return true;
     if (transfer->kind == HAUL_SINK_NONE || body->total == UINT64_MAX)
         return body->ended;
     return extents_has(&transfer->sink->stored, 0, body->total) &&
@@ -60,7 +62,8 @@ bool body_want_digests(struct haul_download *transfer, bool anew)
 
     if (anew)
         verify_reset(body->verify);
-    if (transfer->kind == HAUL_SINK_NONE || (!body->decided && !body->is_announced))
+    if (transfer->kind == HAUL_SINK_NONE ||
+        (!body->decided && !body->is_announced && !transfer->names.sha256))
         return true;
     if (!body->verify)
         body->verify = verify_create(&transfer->worker->verify_room, transfer->sink);
@@ -70,6 +73,8 @@ bool body_want_digests(struct haul_download *transfer, bool anew)
         (void)verify_want(body->verify, VERIFY_USER, &body->checksum);
     if (body->is_announced)
         (void)verify_want(body->verify, VERIFY_SERVER, &body->announced);
+    if (transfer->names.sha256)
+        verify_want_sha256(body->verify);
     return true;
 }
 

@@ -40,6 +40,7 @@ struct body {
     bool decided;     /* a checksum of the whole will tell whether all is well */
     bool checked;     /* a file that was there has been hashed */
     bool ended;       /* of unknown length: its end has come */
+    bool unchanged;   /* the file that is there already is the download: nothing is fetched */
     bool stopping;    /* all legs are to come back, for `error` */
     struct haul_error error;
     struct leg *leader; /* NULL: none has to go alone */

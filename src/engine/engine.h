@@ -67,6 +67,7 @@ struct haul_engine {
     struct list cancelled;       /* of them, those that were waiting and are to end now */
     struct list ended;           /* waiting for haul_next() */
     size_t transfer_count;
+    uint64_t taken_in;  /* transfers, since the beginning */
     size_t collectable; /* downloads that haul_next() will have, ended or not */
     bool ending;        /* haul_engine_destroy() is under way */
     struct haul_source source;

@@ -348,6 +348,16 @@ static enum transfer_verdict judge_unsatisfied(struct leg *leg, const struct res
     return begin_anew(leg, "the server has no such part of the file");
 }
 
+/* The condition was that it has changed; nobody else may say so. */
+static enum transfer_verdict judge_unmodified(struct leg *leg)
+{
+    if (!leg->request->conditional)
+        return drop(leg, HAUL_BAD_RESPONSE,
+                    "the server says that the file has not changed (304), but was not asked that");
+    leg->transfer->body.unchanged = true;
+    return TRANSFER_DROP;
+}
+
 static enum transfer_verdict judge_refusal(struct leg *leg, const struct response *response)
 {
     int status = leg->http_status;
@@ -398,5 +408,7 @@ enum transfer_verdict transfer_judge(struct leg *leg, const struct response *res
         return judge_busy(leg, response);
     if (status == 416)
         return judge_unsatisfied(leg, response);
+    if (status == 304)
+        return judge_unmodified(leg);
     return judge_refusal(leg, response);
 }

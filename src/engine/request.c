@@ -8,9 +8,11 @@
  *                                        |     before any answer: a new one   |
  *                                        \-- (trouble) -----------------------+
  *
- * CHECKING comes between PREPARING and READING where a file is there under the name already, which
- * may be all that is wanted. SETTLING waits for the writes, reads and steps that the sink still has
- * under way: only then is it known what is stored, and may the transfer do anything with its sink.
+ * NAMING comes between HEAD and OPENING where the server says what the file is called; if that is
+ * there already, DRAINING may follow. CHECKING comes between PREPARING and READING where a file is
+ * there under the name already, which may be all that is wanted. SETTLING waits for the writes,
+ * reads and steps that the sink still has under way: only then is it known what is stored, and may
+ * the transfer do anything with its sink.
  */
 #include "engine/request.h"
 
@@ -20,6 +22,7 @@
 #include "base/alloc.h"
 #include "engine/judge.h"
 #include "engine/pace.h"
+#include "engine/standing.h"
 #include "engine/unpack.h"
 #include "http/request.h"
 
@@ -111,7 +114,7 @@ void request_abort(struct request *request, const struct haul_error *error)
 }
 
 /* Something that no other leg could do better. */
-static void fail_all(struct request *request, const struct haul_error *error)
+void request_fail_all(struct request *request, const struct haul_error *error)
 {
     body_stop(request->leg, error, false);
     request_abort(request, error);
@@ -303,7 +306,7 @@ static void start_body(struct request *request)
 
     if (request->codings.count > 0 && !unpack_start(request)) {
         error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-        fail_all(request, &error);
+        request_fail_all(request, &error);
         return;
     }
     request->state = REQUEST_BODY;
@@ -319,7 +322,7 @@ static void start_body(struct request *request)
 
 /* --- the head -------------------------------------------------------------------------------- */
 
-static void drain(struct request *request)
+void request_drop(struct request *request)
 {
     bool cheap = response_framing(request->response) == RESPONSE_EMPTY ||
                  (response_framing(request->response) == RESPONSE_LENGTH &&
@@ -361,13 +364,13 @@ static void hushed(void *context)
     if (!body_want_digests(transfer, request->whole)) {
         request->step = false;
         error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-        fail_all(request, &error);
+        request_fail_all(request, &error);
         return;
     }
     transfer->sink->operations->open(transfer->sink, !request->whole, &version);
 }
 
-static void open_sink(struct request *request)
+void request_open(struct request *request)
 {
     struct body *body = &transfer_of(request)->body;
 
@@ -388,7 +391,7 @@ static void exchange_head(struct exchange *exchange)
     enum transfer_verdict verdict = transfer_judge(leg, request->response);
 
     if (verdict == TRANSFER_DROP) {
-        drain(request);
+        request_drop(request);
         return;
     }
     exchange->eager = transfer->kind == HAUL_SINK_FD; /* somebody reads along */
@@ -401,7 +404,7 @@ static void exchange_head(struct exchange *exchange)
         extents_clear(&transfer->body.earlier);
     }
     if (transfer->body.leader == leg)
-        open_sink(request);
+        request_hear(request);
     else
         start_body(request);
 }
@@ -459,6 +462,7 @@ static void write_head(struct request *request)
         .range_from = request->asked.from,
         .range_to = request->asked.to,
     };
+    struct text date = {0};
 
     if (head.to_proxy)
         head.proxy_authorization = leg->proxy->authorization;
@@ -466,8 +470,11 @@ static void write_head(struct request *request)
         head.if_range = text_span(&body->validator);
     if (transfer->extra)
         fill_head(&head, leg, transfer->extra);
+    request_add_condition(request, &head, &date);
     text_clear(&request->head);
     request_write(&head, &request->head);
+    request->head.failed = request->head.failed || date.failed;
+    text_free(&date);
     if (head.has_body)
         text_add(&request->head, span_make(transfer->extra->data, transfer->extra->data_bytes));
 }
@@ -570,7 +577,7 @@ static void compare_read(struct sink_read *read, const struct haul_error *error)
     if (request->state == REQUEST_SETTLING)
         settle(request);
     else if (error->status != HAUL_OK)
-        fail_all(request, error);
+        request_fail_all(request, error);
     else
         get_connection(request);
 }
@@ -636,11 +643,11 @@ static void checked(void *context, const struct haul_error *found)
         transfer->verified = true;
         finish(request, &fine);
     } else if (found->status != HAUL_CHECKSUM) {
-        fail_all(request, found);
+        request_fail_all(request, found);
     } else if (!options->proceed && !options->auto_file_renaming) {
         error_set(&error, HAUL_EXISTS, 0, "%s is there already, but %s", transfer->sink->name.data,
                   found->text);
-        fail_all(request, &error);
+        request_fail_all(request, &error);
     } else {
         transfer->body.total = UINT64_MAX;
         transfer->body.fresh = !options->proceed;
@@ -664,7 +671,7 @@ static bool check(struct request *request)
     body->total = extents_bytes(&transfer->sink->stored);
     if (!body_want_digests(transfer, false)) {
         error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
-        fail_all(request, &error);
+        request_fail_all(request, &error);
         return true;
     }
     request->state = REQUEST_CHECKING;
@@ -681,12 +688,18 @@ static void sink_stepped(void *context, const struct haul_error *error)
     if (request->state == REQUEST_SETTLING) {
         settle(request);
     } else if (error->status != HAUL_OK) {
-        fail_all(request, error);
+        request_fail_all(request, error);
     } else if (request->state == REQUEST_PREPARING) {
         if (!transfer_of(request)->body.prepared)
             body_take_up(transfer_of(request));
-        if (!check(request))
+        if (sink_of(request)->standing) {
+            transfer_of(request)->body.unchanged = true;
+            finish(request, &fine);
+        } else if (!check(request)) {
             lead(request);
+        }
+    } else if (request->state == REQUEST_NAMING) {
+        request_named(request);
     } else {
         CHECK(request->state == REQUEST_OPENING);
         opened(request);

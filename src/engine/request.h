@@ -17,6 +17,7 @@ enum request_state {
     REQUEST_READING,    /* what is to be compared is being read back */
     REQUEST_CONNECTING, /* connect */
     REQUEST_HEAD,       /* exchange */
+    REQUEST_NAMING,     /* exchange waits; a step of the sink is under way: another name */
     REQUEST_OPENING,    /* exchange waits; a step of the sink is under way */
     REQUEST_BODY,       /* exchange */
     REQUEST_DRAINING,   /* exchange; the body is read to keep the connection, and thrown away */
@@ -47,6 +48,7 @@ struct request {
     bool fresh;            /* an idle connection has failed us: take a new one */
     bool reused;           /* the connection has carried others before */
     bool ending;           /* being aborted: what still comes is stored, but decides nothing */
+    bool conditional;      /* the request asks for another version than the one that is there */
     bool ranged;           /* the request asks for a part only... */
     struct extent asked;   /* ...which is this; to UINT64_MAX: up to the end */
     bool whole;            /* the response is the whole body, whatever leg->range says */
@@ -72,6 +74,12 @@ void request_destroy(struct request *request); /* an idle one, not in the list *
 void request_start(struct request *request, struct leg *leg);
 /* Ends as soon as what is under way lets it, with body_leg_over(). */
 void request_abort(struct request *request, const struct haul_error *error);
+
+/* From its parts: the response's body goes to the sink; or it does not, and is read only to keep
+ * the connection; or nothing can go on, of no leg. */
+void request_open(struct request *request);
+void request_drop(struct request *request);
+void request_fail_all(struct request *request, const struct haul_error *error);
 
 /* Up to where its leg's range has been received; what has ended has nothing before it any more. */
 uint64_t request_position(const struct request *request);

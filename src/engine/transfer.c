@@ -41,6 +41,7 @@ static void transfer_clear(struct ref *ref)
     sources_free(&transfer->sources);
     text_free(&transfer->name);
     text_free(&transfer->path);
+    text_free(&transfer->told_name);
     free(transfer->asked_url);
     free(transfer->shown_url);
     free(transfer->asked_origin);
@@ -87,7 +88,9 @@ static void transfer_end(struct haul_download *transfer)
                   transfer->shown_url, (unsigned long long)transfer->stored_bytes,
                   (unsigned long long)transfer->body.resumed_bytes,
                   (unsigned long long)transfer_again_bytes(transfer),
-                  transfer->verified ? "; verified" : "");
+                  transfer->verified         ? "; verified"
+                  : transfer->body.unchanged ? "; the file that was there is left as it is"
+                                             : "");
     else
         log_write(&engine->log, HAUL_LOG_WARN, "%s: %s",
                   transfer->shown_url ? transfer->shown_url : "", transfer->error.text);
@@ -123,49 +126,69 @@ struct span transfer_method(const struct leg *leg)
     return leg->reduced ? SPAN("GET") : request_extra_method(transfer->extra);
 }
 
+static struct sink *make_file_sink(const struct haul_download *transfer, const char *out,
+                                   struct span temporary)
+{
+    const struct worker *worker = transfer->worker;
+    const struct haul_options *options = worker->options;
+    struct sink_file_options file = {
+        .directory = transfer->directory ? transfer->directory : options->directory,
+        .out = out,
+        .temporary = temporary,
+        .url = transfer->key ? transfer->key : transfer->shown_url,
+        .auto_renaming = options->auto_file_renaming,
+        .proceed = options->proceed,
+        .overwrite = options->allow_overwrite,
+        .no_clobber = options->no_clobber,
+        .fresh = options->conditional_get,
+        .remote_time = options->remote_time,
+        .check = options->check_integrity && transfer->body.decided,
+        .direct = options->direct,
+        .allocation = options->allocation,
+        .save_interval_ms = options->save_interval_ms,
+        .durable = options->durable,
+        .log = &worker->log,
+    };
+
+    return sink_file_create(worker->directories, &file);
+}
+
+static struct sink *make_named_sink(const struct haul_download *transfer)
+{
+    struct text path = {0}, temporary = {0};
+    struct sink *sink = NULL;
+
+    naming_path(transfer, &path, &temporary);
+    if (path.failed || temporary.failed) {
+        sink = NULL;
+    } else if (transfer->kind == HAUL_SINK_FILE) {
+        sink = make_file_sink(transfer, path.data, text_span(&temporary));
+    } else {
+        sink = sink_discard_create(transfer->worker->ring);
+        if (sink)
+            text_add(&sink->name, text_span(&path));
+    }
+    text_free(&path);
+    text_free(&temporary);
+    return sink;
+}
+
 /* For the transfer's worker, which alone will use it. */
 struct sink *transfer_make_sink(const struct haul_download *transfer)
 {
     const struct worker *worker = transfer->worker;
-    const struct haul_options *options = worker->options;
-    struct text name = {0};
-    struct sink *sink = NULL;
 
     switch (transfer->kind) {
-    case HAUL_SINK_FILE:
-        break;
     case HAUL_SINK_FD:
         return sink_stream_create(worker->ring, transfer->fd);
     case HAUL_SINK_MEMORY:
         return sink_memory_create(worker->ring, transfer->bytes_max);
+    case HAUL_SINK_FILE:
     case HAUL_SINK_DISCARD:
     case HAUL_SINK_NONE:
-        sink = sink_discard_create(worker->ring);
-        if (sink && transfer->out)
-            text_add(&sink->name, span_of(transfer->out));
-        else if (sink)
-            url_file_name(&transfer->lead.url, &sink->name);
-        return sink;
+        break;
     }
-    url_file_name(&transfer->lead.url, &name);
-    if (!name.failed)
-        sink = sink_file_create(
-            worker->directories,
-            &(struct sink_file_options){.directory = transfer->directory ? transfer->directory
-                                                                         : options->directory,
-                                        .out = transfer->out,
-                                        .suggested = text_span(&name),
-                                        .url = transfer->key ? transfer->key : transfer->shown_url,
-                                        .auto_renaming = options->auto_file_renaming,
-                                        .proceed = options->proceed,
-                                        .check = options->check_integrity && transfer->body.decided,
-                                        .direct = options->direct,
-                                        .allocation = options->allocation,
-                                        .save_interval_ms = options->save_interval_ms,
-                                        .durable = options->durable,
-                                        .log = &worker->log});
-    text_free(&name);
-    return sink;
+    return make_named_sink(transfer);
 }
 
 void transfer_cancel(struct haul_download *transfer)
@@ -223,31 +246,8 @@ static bool copy_request(struct haul_download *transfer, const struct haul_reque
         !engine_copy_strings(&transfer->headers, request->headers, request->header_count))
         return false;
     transfer->header_count = request->header_count;
+    naming_init(transfer);
     return true;
-}
-
-/* `out` is the user's word, but a list may come from elsewhere: nothing leaves the directory. */
-static bool check_out(const char *out, struct haul_error *error)
-{
-    struct span rest = span_of(out), name = rest;
-
-    while (rest.len > 0) {
-        name = span_cut(&rest, '/');
-        if (span_equal(name, SPAN("..")) || name.len > FILE_NAME_BYTES_MAX)
-            break;
-    }
-    if (out[0] == '/') {
-        error_set(error, HAUL_BAD_OPTION, 0,
-                  "out=%s begins with a slash, but is taken as relative to the directory: name "
-                  "that with -d (dir=)",
-                  out);
-        return false;
-    }
-    if (name.len > 0 && name.len <= FILE_NAME_BYTES_MAX && out[strlen(out) - 1] != '/' &&
-        !span_equal(name, SPAN("..")) && !span_equal(name, SPAN(".")))
-        return true;
-    error_set(error, HAUL_BAD_OPTION, 0, "out=%s is not the name of a file in the directory", out);
-    return false;
 }
 
 static bool check_request(const struct haul_request *request, struct haul_error *error)
@@ -262,7 +262,7 @@ static bool check_request(const struct haul_request *request, struct haul_error 
         error_set(error, HAUL_BAD_OPTION, 0, "there is no sink of kind %d", (int)request->sink);
         return false;
     }
-    if (request->out && !check_out(request->out, error))
+    if (request->out && !naming_check(request->out, error))
         return false;
     if (request->checksum && !digest_parse(span_of(request->checksum), &checksum, error))
         return false;
@@ -287,6 +287,7 @@ static void init(struct haul_download *transfer, struct haul_engine *engine,
     body_init(&transfer->body);
     body_show(transfer);
     engine->transfer_count++;
+    transfer->number = ++engine->taken_in;
 }
 
 struct haul_download *transfer_create(struct haul_engine *engine,

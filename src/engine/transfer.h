@@ -16,6 +16,7 @@
 #include "engine/body.h"
 #include "engine/engine.h"
 #include "engine/extra.h"
+#include "engine/naming.h"
 #include "engine/post.h"
 #include "engine/sources.h"
 #include "engine/worker.h"
@@ -111,7 +112,9 @@ struct haul_download {
     char *shown_url; /* of it, what people and files may see: no login */
     char *asked_origin;
     char *out;
-    char *directory; /* NULL: the engine's */
+    uint64_t number;             /* in its engine, from 1 */
+    struct template_needs names; /* what of its name is known late */
+    char *directory;             /* NULL: the engine's */
     char *user_agent;
     char **headers;
     size_t header_count;
@@ -131,6 +134,7 @@ struct haul_download {
     struct text path;
     bool kept;
     bool verified;
+    struct text told_name; /* by the server; empty: none */
     char *memory;
     uint64_t stored_bytes;
     /* Set by the engine's thread before the first grant: a transfer stays with its worker, for its

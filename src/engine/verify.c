@@ -57,8 +57,11 @@ struct verify {
     struct asked finish; /* ...this */
     uint64_t bytes;      /* of finish */
     struct wanted wanted[SOURCES];
-    struct hash hashes[SOURCES]; /* one of each type that is wanted */
-    unsigned hash_count;         /* 0: not begun */
+    bool sha256_wanted;
+    bool sha256_found;
+    struct digest sha256;
+    struct hash hashes[SOURCES + 1]; /* one of each type that is wanted */
+    unsigned hash_count;             /* 0: not begun */
     uint64_t position;
     uint64_t claimed;
     struct list pieces;     /* in order; between them may be what will be read back */
@@ -173,6 +176,8 @@ static void begin_hashes(struct verify *verify)
     for (size_t i = 0; i < SOURCES; i++)
         if (verify->wanted[i].given && !hash_of(verify, verify->wanted[i].digest.type))
             hash_begin(&verify->hashes[verify->hash_count++], verify->wanted[i].digest.type);
+    if (verify->sha256_wanted && !hash_of(verify, HASH_SHA256))
+        hash_begin(&verify->hashes[verify->hash_count++], HASH_SHA256);
 }
 
 /* Where two that differ are to be shown from, so that it can be seen. */
@@ -222,6 +227,10 @@ static void judge(struct verify *verify, struct haul_error *error)
         struct digest found;
 
         hash_end(&verify->hashes[i], &found);
+        if (found.type == HASH_SHA256) {
+            verify->sha256 = found;
+            verify->sha256_found = true;
+        }
         compare(verify, &found, VERIFY_SERVER, error);
         compare(verify, &found, VERIFY_USER, error); /* this is what counts */
     }
@@ -484,7 +493,21 @@ void verify_stored(struct verify *verify)
 
 bool verify_wants(const struct verify *verify)
 {
-    return verify && (verify->wanted[VERIFY_USER].given || verify->wanted[VERIFY_SERVER].given);
+    return verify && (verify->sha256_wanted || verify->wanted[VERIFY_USER].given ||
+                      verify->wanted[VERIFY_SERVER].given);
+}
+
+void verify_want_sha256(struct verify *verify)
+{
+    if (verify->hash_count == 0 || hash_of(verify, HASH_SHA256))
+        verify->sha256_wanted = true;
+}
+
+bool verify_sha256(const struct verify *verify, struct digest *digest)
+{
+    if (verify->sha256_found)
+        *digest = verify->sha256;
+    return verify->sha256_found;
 }
 
 enum verify_answer verify_want(struct verify *verify, enum verify_source source,
@@ -551,6 +574,7 @@ void verify_reset(struct verify *verify)
         return;
     begin_anew(verify);
     verify->wanted[VERIFY_SERVER].given = false;
+    verify->sha256_found = false;
 }
 
 void verify_finish(struct verify *verify, uint64_t bytes, verify_done *done, void *context)

@@ -69,6 +69,10 @@ enum verify_answer {
 enum verify_answer verify_want(struct verify *verify, enum verify_source source,
                                const struct digest *digest);
 bool verify_wants(const struct verify *verify); /* NULL: false */
+/* Its SHA-256 is to be told, whatever else is wanted; as early as that. */
+void verify_want_sha256(struct verify *verify);
+/* After verify_finish() was done well. False: it was not asked for early enough. */
+bool verify_sha256(const struct verify *verify, struct digest *digest);
 
 /*
  * A chunk that is about to be written. True: it is hashed from memory, and piece->done follows.

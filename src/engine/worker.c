@@ -143,6 +143,50 @@ static void publish(struct haul_download *transfer)
     transfer->sink->operations->publish(transfer->sink);
 }
 
+static void leave(struct haul_download *transfer)
+{
+    sink_set_user(transfer->sink, published, transfer);
+    transfer->sink->operations->leave(transfer->sink);
+}
+
+/* The same content may be there already, and is not to be touched. */
+static void named_by_hash(void *context, const struct haul_error *error)
+{
+    struct haul_download *transfer = context;
+
+    if (error->status != HAUL_OK) {
+        published(transfer, error);
+    } else if (transfer->sink->standing) {
+        transfer->body.unchanged = true;
+        leave(transfer);
+    } else {
+        publish(transfer);
+    }
+}
+
+static void name_by_hash(struct haul_download *transfer)
+{
+    char hex[HASH_HEX_MAX];
+    struct digest digest;
+    struct text name = {0};
+    struct haul_error error;
+
+    if (!transfer->names.sha256 || !verify_sha256(transfer->body.verify, &digest)) {
+        publish(transfer);
+        return;
+    }
+    digest_hex(&digest, hex);
+    naming_last(transfer, span_of(hex), &name);
+    if (name.failed) {
+        error_set(&error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        published(transfer, &error);
+    } else {
+        sink_set_user(transfer->sink, named_by_hash, transfer);
+        transfer->sink->operations->rename(transfer->sink, text_span(&name));
+    }
+    text_free(&name);
+}
+
 /* Where that can't be, it is removed. */
 static void set_aside(void *context, const struct haul_error *error)
 {
@@ -157,12 +201,14 @@ static void verified(void *context, const struct haul_error *error)
     struct haul_download *transfer = context;
     struct sink *sink = transfer->sink;
 
-    transfer->verified = error->status == HAUL_OK;
+    bool good = error->status == HAUL_OK;
+
 #ifdef HAUL_PLANT_PUBLISH_UNVERIFIED /* in a test that shows that this is found out */
-    transfer->verified = true;
+    good = true;
 #endif
-    if (transfer->verified) {
-        publish(transfer);
+    transfer->verified = good && (transfer->body.decided || transfer->body.is_announced);
+    if (good) {
+        name_by_hash(transfer);
         return;
     }
     transfer->error = *error;
@@ -187,6 +233,10 @@ static void close_arrived(struct message *message)
     struct body *body = &transfer->body;
 
     transfer->stored_bytes = extents_bytes(&transfer->sink->stored);
+    if (transfer->error.status == HAUL_OK && body->unchanged) {
+        leave(transfer);
+        return;
+    }
     if (transfer->error.status == HAUL_OK && !body_want_digests(transfer, false))
         error_set(&transfer->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     if (transfer->error.status != HAUL_OK)

@@ -6,6 +6,7 @@
 #include "http/fields.h"
 
 #include <stddef.h>
+#include <time.h>
 
 #include "base/check.h"
 
@@ -235,4 +236,23 @@ bool field_strong_etag(struct span value)
             return false;
     }
     return true;
+}
+
+void field_add_date(int64_t unix_s, struct text *out)
+{
+    time_t time = (time_t)unix_s;
+    struct tm utc;
+
+    gmtime_r(&time, &utc);
+    text_printf(out, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[utc.tm_wday], utc.tm_mday,
+                month_names[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+bool field_same_etag(struct span a, struct span b)
+{
+    if (span_starts_nocase(a, SPAN("W/")))
+        a = span_sub(a, 2, a.len);
+    if (span_starts_nocase(b, SPAN("W/")))
+        b = span_sub(b, 2, b.len);
+    return a.len > 0 && span_equal(a, b);
 }

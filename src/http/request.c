@@ -12,9 +12,17 @@
 enum { SHOWN_MAX = 60 /* bytes of a line that an error shows */ };
 
 /* Fields that haul writes or leaves out by itself; the user's take their place. */
-static const char *const own_names[] = {
-    "Host",   "User-Agent", "Accept",       "Accept-Encoding",    "Authorization",
-    "Cookie", "Referer",    "Content-Type", "Proxy-Authorization"};
+static const char *const own_names[] = {"Host",
+                                        "User-Agent",
+                                        "Accept",
+                                        "Accept-Encoding",
+                                        "Authorization",
+                                        "Cookie",
+                                        "Referer",
+                                        "Content-Type",
+                                        "Proxy-Authorization",
+                                        "If-None-Match",
+                                        "If-Modified-Since"};
 
 /* What a user may not set, and why. */
 static const struct {
@@ -196,6 +204,8 @@ void request_write(const struct request_head *head, struct text *out)
         text_add(out, SPAN("\r\n"));
     } else if (head->ranged)
         add_range(out, head);
+    add_own(out, head, SPAN("If-None-Match"), head->if_none_match);
+    add_own(out, head, SPAN("If-Modified-Since"), head->if_modified_since);
     add_others(out, head);
     text_add(out, SPAN("\r\n"));
 }

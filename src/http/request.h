@@ -34,8 +34,10 @@ struct request_head {
     struct span range;               /* "0-499", as asked for by hand; empty: as `ranged` says */
     bool ranged; /* "Range: bytes=FROM-LAST", or "FROM-" where range_to is UINT64_MAX */
     uint64_t range_from;
-    uint64_t range_to;    /* the first byte that is not wanted any more */
-    struct span if_range; /* strong validator; empty: none */
+    uint64_t range_to;             /* the first byte that is not wanted any more */
+    struct span if_none_match;     /* entity tag; empty: none */
+    struct span if_modified_since; /* date; empty: none */
+    struct span if_range;          /* strong validator; empty: none */
 };
 
 /* Appends the head, its empty line included. CHECKs that nothing in it holds a control character:

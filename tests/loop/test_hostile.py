@@ -138,7 +138,7 @@ STATUSES = {
     "206 unasked": (raw_path(b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-4/10\r\n" + HELLO), 22, 1,
                     "nobody asked for", None),
     "299": (status_line(b"HTTP/1.1 299 Fine"), 0, 1, "", b"hello"),
-    "304 unasked": (status_line(b"HTTP/1.1 304 Not Modified"), 22, 1, "304 Not Modified", None),
+    "304 unasked": (status_line(b"HTTP/1.1 304 Not Modified"), 22, 1, "not changed (304)", None),
     "600": (status_line(b"HTTP/1.1 600 What"), 22, 1, "600 What", None),
     "1000": (status_line(b"HTTP/1.1 1000 OK"), 22, 1, "status", None),
     "no number": (status_line(b"HTTP/1.1 2x0 OK"), 22, 1, "status", None),

@@ -71,6 +71,7 @@ static void test_date_calendar(void **state)
     static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct text out = {0};
 
     (void)state;
     for (time_t want = -2145916800; want < 4102444800; want += 86400 + 7919) {
@@ -84,7 +85,11 @@ static void test_date_calendar(void **state)
                  tm.tm_sec);
         assert_true(field_date(span_of(value), &got));
         assert_int_equal(got, want);
+        text_clear(&out);
+        field_add_date(want, &out);
+        assert_span(text_span(&out), value);
     }
+    text_free(&out);
 }
 
 static void test_retry_after(void **state)
@@ -204,12 +209,36 @@ static void test_strong_etag(void **state)
             fail_msg("%s", rows[i].value);
 }
 
+/* RFC 9110 8.8.3.2, the weak comparison. */
+static void test_same_etag(void **state)
+{
+    static const struct {
+        const char *a;
+        const char *b;
+        bool same;
+    } rows[] = {
+        {"W/\"1\"", "W/\"1\"", true}, {"W/\"1\"", "W/\"2\"", false}, {"W/\"1\"", "\"1\"", true},
+        {"\"1\"", "\"1\"", true},     {"\"1\"", "\"2\"", false},     {"", "", false},
+        {"W/", "W/", false},          {"\"a\"", "\"A\"", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(field_same_etag(span_of(rows[i].a), span_of(rows[i].b)), rows[i].same);
+        assert_int_equal(field_same_etag(span_of(rows[i].b), span_of(rows[i].a)), rows[i].same);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_date),        cmocka_unit_test(test_date_calendar),
-        cmocka_unit_test(test_retry_after), cmocka_unit_test(test_content_range),
-        cmocka_unit_test(test_strong_etag), cmocka_unit_test(test_unsatisfied_range),
+        cmocka_unit_test(test_date),
+        cmocka_unit_test(test_date_calendar),
+        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_content_range),
+        cmocka_unit_test(test_strong_etag),
+        cmocka_unit_test(test_same_etag),
+        cmocka_unit_test(test_unsatisfied_range),
     };
 
     return UNIT_RUN(tests);

@@ -94,6 +94,35 @@ static void test_codings(void **state)
                    "\r\n");
 }
 
+static void test_condition(void **state)
+{
+    static const char *const lines[] = {"if-none-match: \"mine\""};
+    const char *const *const sets[] = {lines};
+    const size_t counts[] = {1};
+
+    (void)state;
+    assert_request("http://h/", (struct request_head){.if_none_match = SPAN("W/\"1\"")},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "If-None-Match: W/\"1\"\r\n"
+                   "\r\n");
+    assert_request("http://h/",
+                   (struct request_head){.if_modified_since = SPAN("Sun, 06 Nov 1994 08:49:37 GMT"),
+                                         .if_none_match = SPAN("\"ours\""),
+                                         .header_sets = sets,
+                                         .header_counts = counts,
+                                         .set_count = 1},
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "if-none-match: \"mine\"\r\n"
+                   "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                   "\r\n");
+}
+
 static void test_range(void **state)
 {
     (void)state;
@@ -286,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_to_proxy),
         cmocka_unit_test(test_codings),
         cmocka_unit_test(test_range),
+        cmocka_unit_test(test_condition),
         cmocka_unit_test(test_body),
         cmocka_unit_test(test_session),
         cmocka_unit_test(test_users_headers),

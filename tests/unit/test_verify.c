@@ -383,6 +383,32 @@ static void test_in_order(void **state)
     }
 }
 
+/* Beside any other type, or alone; of a file that comes, or is read back. */
+static void test_sha256_is_told(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 8; way++) {
+        struct fake fake;
+        struct verify *verify = begin_one(way & 1 ? 0 : 3 * CHUNK, &fake, &readable);
+        struct digest wanted, told;
+
+        digest_of(HASH_SHA256, &wanted);
+        if (way & 2)
+            want(verify, VERIFY_USER, way & 4 ? HASH_SHA256 : HASH_MD5);
+        verify_want_sha256(verify);
+        assert_true(verify_wants(verify));
+        assert_false(verify_sha256(verify, &told));
+        if (way & 4)
+            offer(verify, 0, size / 2);
+        store(&fake, 0, size);
+        verify_stored(verify);
+        assert_int_equal(finish(verify), HAUL_OK);
+        assert_true(verify_sha256(verify, &told));
+        assert_true(digest_equal(&told, &wanted));
+        end_one(verify, &fake);
+    }
+}
+
 static void test_short_ones_at_once(void **state)
 {
     struct fake fake;
@@ -1052,6 +1078,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_sha256_is_told),
         cmocka_unit_test(test_short_ones_at_once),
         cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_line),
