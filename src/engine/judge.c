@@ -364,7 +364,7 @@ static enum transfer_verdict judge_refusal(struct leg *leg, const struct respons
     struct span reason = response_reason(response);
     enum haul_status verdict = HAUL_HTTP_ERROR;
 
-    if (status == 407 && leg->proxy && proxy_is_asked(leg->proxy, &leg->url)) {
+    if (status == 407 && proxy_is_asked(leg->proxy, &leg->url)) {
         proxy_refuse_login(leg->proxy, status, &leg->error);
         return TRANSFER_DROP;
     }

@@ -443,7 +443,6 @@ static void write_head(struct request *request)
     const struct leg *leg = request->leg;
     const struct haul_download *transfer = leg->transfer;
     const struct haul_options *options = request->worker->options;
-    const struct body *body = &transfer->body;
     bool same_origin = span_equal(url_origin(&leg->url), span_of(transfer->asked_origin));
     const char *const *sets[] = {options->headers, (const char *const *)transfer->headers};
     size_t counts[] = {options->header_count, transfer->header_count};
@@ -457,17 +456,15 @@ static void write_head(struct request *request)
         .header_sets = sets,
         .header_counts = counts,
         .set_count = same_origin ? COUNT_OF(sets) : 0,
-        .to_proxy = leg->proxy && proxy_is_asked(leg->proxy, &leg->url),
+        .to_proxy = proxy_is_asked(leg->proxy, &leg->url) ? leg->proxy : NULL,
         .ranged = request->ranged,
         .range_from = request->asked.from,
         .range_to = request->asked.to,
     };
     struct text date = {0};
 
-    if (head.to_proxy)
-        head.proxy_authorization = leg->proxy->authorization;
-    if (request->ranged && leg->source == body->validator_source)
-        head.if_range = text_span(&body->validator);
+    if (request->ranged && leg->source == transfer->body.validator_source)
+        head.if_range = text_span(&transfer->body.validator);
     if (transfer->extra)
         fill_head(&head, leg, transfer->extra);
     request_add_condition(request, &head, &date);
@@ -482,7 +479,7 @@ static void write_head(struct request *request)
 /* A long body is not kept until the next request, nor is what nobody else may know. */
 static void forget_head(struct request *request)
 {
-    if (request->leg->authorization.len + request->leg->cookies.len > 0)
+    if (request->leg->proxy || request->leg->authorization.len + request->leg->cookies.len > 0)
         explicit_bzero(request->head.data, request->head.len);
     if (request->head.capacity > HEAD_BYTES_KEPT)
         text_free(&request->head);

@@ -201,7 +201,7 @@ void proxy_destroy(struct proxy *proxy)
 
 bool proxy_is_asked(const struct proxy *proxy, const struct url *url)
 {
-    return proxy->kind == PROXY_HTTP && !url->secure;
+    return proxy && proxy->kind == PROXY_HTTP && !url->secure;
 }
 
 bool proxy_wants_address(const struct proxy *proxy)

@@ -43,7 +43,8 @@ struct proxy {
  */
 struct proxy *proxy_parse(struct span input, struct haul_error *error);
 void proxy_destroy(struct proxy *proxy); /* NULL is allowed */
-/* Whether requests for the URL are sent to the proxy in absolute form, instead of through it. */
+/* Whether requests for the URL are sent to the proxy in absolute form, instead of through it. NULL
+ * is allowed. */
 bool proxy_is_asked(const struct proxy *proxy, const struct url *url);
 /* Whether the name of the origin is resolved here, and not by the proxy. */
 bool proxy_wants_address(const struct proxy *proxy);

@@ -194,7 +194,7 @@ void request_write(const struct request_head *head, struct text *out)
             head->codings ? SPAN("gzip, deflate, br, zstd") : SPAN("identity"));
     add_own(out, head, SPAN("Authorization"), head->authorization);
     if (head->to_proxy)
-        add_own(out, head, SPAN("Proxy-Authorization"), span_of(head->proxy_authorization));
+        add_own(out, head, SPAN("Proxy-Authorization"), span_of(head->to_proxy->authorization));
     add_own(out, head, SPAN("Cookie"), head->cookies);
     add_own(out, head, SPAN("Referer"), head->referer);
     add_body_fields(out, head);

@@ -8,6 +8,7 @@
 #include "base/span.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "http/proxy.h"
 #include "http/url.h"
 
 struct request_head {
@@ -27,12 +28,11 @@ struct request_head {
     const char *const *const *header_sets;
     const size_t *header_counts;
     size_t set_count;
-    /* The request goes to a proxy, which is to pass it on: its target is the whole URL. The user's
-     * own Proxy-Authorization goes nowhere else. */
-    bool to_proxy;
-    const char *proxy_authorization; /* NULL: none */
-    struct span range;               /* "0-499", as asked for by hand; empty: as `ranged` says */
-    bool ranged; /* "Range: bytes=FROM-LAST", or "FROM-" where range_to is UINT64_MAX */
+    /* The proxy that the request goes to, to be passed on: its target is the whole URL then. The
+     * user's own Proxy-Authorization goes nowhere else. NULL: none. */
+    const struct proxy *to_proxy;
+    struct span range; /* "0-499", as asked for by hand; empty: as `ranged` says */
+    bool ranged;       /* "Range: bytes=FROM-LAST", or "FROM-" where range_to is UINT64_MAX */
     uint64_t range_from;
     uint64_t range_to;             /* the first byte that is not wanted any more */
     struct span if_none_match;     /* entity tag; empty: none */

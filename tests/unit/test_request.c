@@ -44,12 +44,12 @@ static void test_to_proxy(void **state)
     static const char *const lines[] = {"Proxy-Authorization: Bearer x", "X: y"};
     static const char *const *const sets[] = {lines};
     static const size_t counts[] = {COUNT_OF(lines)};
+    static char authorization[] = "Basic cTpy";
+    struct proxy proxy = {.authorization = authorization};
 
     (void)state;
     assert_request("http://u:p@example.com:8080/a?b#c",
-                   (struct request_head){.to_proxy = true,
-                                         .authorization = SPAN("Basic dTpw"),
-                                         .proxy_authorization = "Basic cTpy"},
+                   (struct request_head){.authorization = SPAN("Basic dTpw"), .to_proxy = &proxy},
                    "GET http://example.com:8080/a?b HTTP/1.1\r\n"
                    "Host: example.com:8080\r\n"
                    "Accept: */*\r\n"
@@ -57,30 +57,26 @@ static void test_to_proxy(void **state)
                    "Authorization: Basic dTpw\r\n"
                    "Proxy-Authorization: Basic cTpy\r\n"
                    "\r\n");
-    assert_request("http://h/",
-                   (struct request_head){.to_proxy = true,
-                                         .proxy_authorization = "Basic cTpy",
-                                         .header_sets = sets,
-                                         .header_counts = counts,
-                                         .set_count = 1},
-                   "GET http://h/ HTTP/1.1\r\n"
-                   "Host: h\r\n"
-                   "Accept: */*\r\n"
-                   "Accept-Encoding: identity\r\n"
-                   "Proxy-Authorization: Bearer x\r\n"
-                   "X: y\r\n"
-                   "\r\n");
-    assert_request("http://h/",
-                   (struct request_head){.proxy_authorization = "Basic cTpy",
-                                         .header_sets = sets,
-                                         .header_counts = counts,
-                                         .set_count = 1},
-                   "GET / HTTP/1.1\r\n"
-                   "Host: h\r\n"
-                   "Accept: */*\r\n"
-                   "Accept-Encoding: identity\r\n"
-                   "X: y\r\n"
-                   "\r\n");
+    assert_request(
+        "http://h/",
+        (struct request_head){
+            .to_proxy = &proxy, .header_sets = sets, .header_counts = counts, .set_count = 1},
+        "GET http://h/ HTTP/1.1\r\n"
+        "Host: h\r\n"
+        "Accept: */*\r\n"
+        "Accept-Encoding: identity\r\n"
+        "Proxy-Authorization: Bearer x\r\n"
+        "X: y\r\n"
+        "\r\n");
+    assert_request(
+        "http://h/",
+        (struct request_head){.header_sets = sets, .header_counts = counts, .set_count = 1},
+        "GET / HTTP/1.1\r\n"
+        "Host: h\r\n"
+        "Accept: */*\r\n"
+        "Accept-Encoding: identity\r\n"
+        "X: y\r\n"
+        "\r\n");
 }
 
 static void test_codings(void **state)
@@ -312,8 +308,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_to_proxy),
         cmocka_unit_test(test_codings),
+        cmocka_unit_test(test_to_proxy),
         cmocka_unit_test(test_range),
         cmocka_unit_test(test_condition),
         cmocka_unit_test(test_body),
