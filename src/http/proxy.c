@@ -128,8 +128,8 @@ static bool write_texts(struct proxy *proxy, struct span host)
     proxy->authorization = basic.data;
     if (text.failed || key.failed || basic.failed)
         return false;
-    if (proxy->text[host_at] == '[')
-        host_at++;
+    if (span_find(host, ':') < host.len)
+        host_at++; /* behind the bracket */
     proxy->host = span_make(proxy->text + host_at, host.len);
     return true;
 }
@@ -188,14 +188,21 @@ struct proxy *proxy_parse(struct span input, struct haul_error *error)
     return NULL;
 }
 
+static void forget(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}
+
 void proxy_destroy(struct proxy *proxy)
 {
     if (!proxy)
         return;
     free(proxy->text);
-    free(proxy->login);
-    free(proxy->authorization);
-    free(proxy->key);
+    forget(proxy->login);
+    forget(proxy->authorization);
+    forget(proxy->key);
     free(proxy);
 }
 
