@@ -14,7 +14,7 @@ static enum stage_mark gzip_mark(const unsigned char *bytes, size_t len)
 {
     static const unsigned char magic[] = {0x1f, 0x8b};
 
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len && i < sizeof(magic); i++)
         if (bytes[i] != magic[i])
             return STAGE_MARK_NO;
     return len < sizeof(magic) ? STAGE_MARK_MORE : STAGE_MARK_YES;
