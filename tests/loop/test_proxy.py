@@ -156,6 +156,17 @@ def test_login(target, origin, scheme, kind):
     check_hidden(origin)
 
 
+@pytest.mark.parametrize("user, password", (("--all-proxy-user", "--all-proxy-passwd"),
+                                            ("--https-proxy-user", "--https-proxy-passwd")))
+def test_login_of_each_kind_of_proxy(target, tls_origin, ca, user, password):
+    with ScriptedProxy(login=SIMPLE) as proxy:
+        name, _, secret = SIMPLE.partition(":")
+        haul(ca, "-d", target, user.removesuffix("-user"), proxy.url(), user, name, password, secret,
+             tls_origin.url("/bytes/1000"))
+    assert [asked.login for asked in proxy.asked] == [SIMPLE]
+    check_files(target, {"1000": body_bytes(1000)})
+
+
 def test_connect_has_nothing_of_the_request(target, tls_origin, ca):
     with ScriptedProxy(login=SIMPLE) as proxy:
         haul(ca, "-d", target, "--all-proxy", proxy.url(login=SIMPLE), "--header=X-Mine: yes",

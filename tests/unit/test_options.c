@@ -346,8 +346,8 @@ static void test_errors_name_option_value_and_what_is_expected(void **state)
                  "--file-allocation", NULL);
     expect_error("--header: a value is missing; expected TEXT", "--header=", NULL);
     expect_error("--kernel-features-off: \"defer-taskrun,x\" won't do; expected single-issuer, "
-                 "defer-taskrun, coop-taskrun, rename-noreplace, direct, fallocate, dontcache or "
-                 "fixed",
+                 "defer-taskrun, coop-taskrun, rename-noreplace, direct, fallocate, dontcache, "
+                 "fixed, openat2 or xattr",
                  "--kernel-features-off=defer-taskrun,x", NULL);
 }
 
