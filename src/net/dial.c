@@ -288,8 +288,7 @@ static uint64_t deadline_ns(const struct dial *dial)
     uint64_t from_ns = dial->started_ns;
 
     for (int f = 0; f < FAMILY_COUNT; f++) {
-        const struct resolve_question *question = &dial->families[f].question;
-        uint64_t sent_ns = question->waiting ? ring_now_ns(dial->ring) : question->sent_ns;
+        uint64_t sent_ns = resolve_sent_ns(&dial->families[f].question, ring_now_ns(dial->ring));
 
         if (sent_ns > from_ns)
             from_ns = sent_ns;

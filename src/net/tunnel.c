@@ -150,10 +150,30 @@ static void out_of_memory(struct tunnel *tunnel)
     error_set(&tunnel->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
 }
 
+/* The time in which a name waits for its turn to be asked for does not count. */
+static uint64_t resolving_until_ns(const struct tunnel *tunnel)
+{
+    uint64_t now = ring_now_ns(tunnel->setup.dialler->ring);
+    uint64_t from = 0;
+
+    for (int f = 0; f < FAMILY_COUNT; f++) {
+        uint64_t sent_ns = resolve_sent_ns(&tunnel->answers[f].question, now);
+
+        if (sent_ns > from)
+            from = sent_ns;
+    }
+    return from + tunnel->setup.timeout_ns;
+}
+
 static void timer_fired(struct timer *timer)
 {
     struct tunnel *tunnel = CONTAINER_OF(timer, struct tunnel, timer);
+    struct ring *ring = tunnel->setup.dialler->ring;
 
+    if (tunnel->state == TUNNEL_RESOLVING && resolving_until_ns(tunnel) > ring_now_ns(ring)) {
+        ring_timer_start(ring, timer, resolving_until_ns(tunnel));
+        return;
+    }
     if (tunnel->state == TUNNEL_RESOLVING)
         error_set(&tunnel->error, HAUL_CONNECT_TIMEOUT, 0, "no address for %.*s in time",
                   SPAN_ARG(tunnel->setup.url->host));
@@ -431,6 +451,33 @@ static void question_answered(struct resolve_question *question)
         end_badly(tunnel);
 }
 
+/* Addresses that the user has laid down: nobody is asked. */
+static bool take_override(struct tunnel *tunnel)
+{
+    const struct overrides *overrides = tunnel->setup.dialler->options.overrides;
+    const struct url *url = tunnel->setup.url;
+    const struct override *override =
+        overrides ? overrides_find(overrides, url->host, url->port) : NULL;
+
+    for (int f = 0; override && f < FAMILY_COUNT; f++) {
+        tunnel->answers[f].answered = true;
+        tunnel->answers[f].question.status = HAUL_HOST_UNKNOWN;
+        tunnel->answers[f].question.reason = "it was given none";
+    }
+    for (size_t i = 0; override && i < override->count; i++) {
+        const struct address *address = &override->addresses[i];
+        struct answers *answers =
+            &tunnel->answers[address->any.sa_family == AF_INET ? FAMILY_V4 : FAMILY_V6];
+
+        if (answers->question.count == RESOLVE_ADDRESSES_MAX ||
+            (address->any.sa_family == AF_INET6 && tunnel->setup.proxy->kind == PROXY_SOCKS4))
+            continue;
+        answers->question.addresses[answers->question.count++] = *address;
+        answers->question.status = HAUL_OK;
+    }
+    return override != NULL;
+}
+
 static void resolve(struct tunnel *tunnel)
 {
     const struct tunnel_setup *setup = &tunnel->setup;
@@ -438,6 +485,13 @@ static void resolve(struct tunnel *tunnel)
     struct answers *v6 = &tunnel->answers[FAMILY_V6];
 
     tunnel->state = TUNNEL_RESOLVING;
+    if (take_override(tunnel)) {
+        if (use_answers(tunnel))
+            dial_proxy(tunnel);
+        else
+            fail_later(tunnel);
+        return;
+    }
     v4->answered = resolve_ask(setup->dialler->resolver, &v4->question, setup->url->host, AF_INET);
     v6->question.status = HAUL_HOST_UNKNOWN;
     v6->question.reason = "";
@@ -452,31 +506,6 @@ static void resolve(struct tunnel *tunnel)
 }
 
 /* --- begin ----------------------------------------------------------------------------------- */
-
-/* The address that the user has given for the name; IPv4 first, as with those that are asked for.
- * False: there is none that this proxy can be told. */
-static bool take_override(struct tunnel *tunnel)
-{
-    const struct tunnel_setup *setup = &tunnel->setup;
-    const struct overrides *overrides = setup->dialler->options.overrides;
-    const struct override *found =
-        overrides ? overrides_find(overrides, setup->url->host, setup->url->port) : NULL;
-    const struct address *best = NULL;
-
-    for (size_t i = 0; found && i < found->count; i++) {
-        const struct address *address = &found->addresses[i];
-        bool v4 = address->any.sa_family == AF_INET;
-
-        if ((v4 && (!best || best->any.sa_family != AF_INET)) ||
-            (!v4 && !best && setup->proxy->kind != PROXY_SOCKS4))
-            best = address;
-    }
-    if (!best)
-        return false;
-    tunnel->address = *best;
-    address_set_port(&tunnel->address, setup->url->port);
-    return true;
-}
 
 static void start(struct tunnel *tunnel)
 {
@@ -495,7 +524,7 @@ static void start(struct tunnel *tunnel)
     }
     if (!literal || (v6 && proxy->kind == PROXY_SOCKS4A))
         tunnel->address.len = 0; /* it goes as a name */
-    if (!literal && proxy_wants_address(proxy) && !take_override(tunnel))
+    if (!literal && proxy_wants_address(proxy))
         resolve(tunnel);
     else
         dial_proxy(tunnel);

@@ -11,8 +11,6 @@
 #include "http/proxy.h"
 #include "http/url.h"
 #include "net/dial.h"
-#include "resolve/resolve.h"
-#include "ring/ring.h"
 
 struct tunnel;
 
@@ -21,7 +19,7 @@ struct tunnel_setup {
     const struct proxy *proxy;
     const struct url *url;
     uint64_t timeout_ns; /* to reach the proxy, and again for what it has to do */
-    /* Once, from the loop: the socket, now the caller's and counted in its `sockets`; or -1, and
+    /* Once, from the loop: the socket, now the caller's and still counted; or -1, and
      * *error, which names the proxy. */
     void (*done)(void *context, int fd, const struct haul_error *error);
     void *context;

@@ -68,6 +68,11 @@ void resolve_question_init(struct resolve_question *question,
  * AF_INET6. */
 bool resolve_ask(struct resolver *resolver, struct resolve_question *question, struct span host,
                  int family);
+/* From when on its time counts: now, while it waits for its turn to be asked. */
+static inline uint64_t resolve_sent_ns(const struct resolve_question *question, uint64_t now_ns)
+{
+    return question->waiting ? now_ns : question->sent_ns;
+}
 /* Takes a question back: done is not called. Allowed at any time. */
 void resolve_drop(struct resolve_question *question);
 

@@ -136,6 +136,19 @@ def test_who_resolves(target, origin, tls_origin, ca, scheme, kind, named):
     check_hidden(origin, tls_origin)
 
 
+@pytest.mark.parametrize("scheme", ("socks4", "socks5"))
+def test_addresses_that_were_laid_down(target, origin, scheme):
+    """Nobody is asked for them, nor for the proxy's; SOCKS4 has no words for IPv6."""
+    with ScriptedProxy() as proxy:
+        haul("-d", target, "--all-proxy", f"{scheme}://proxy.test:{proxy.port}",
+             "--resolve", f"proxy.test:{proxy.port}:127.0.0.1",
+             "--resolve", f"some.test:{origin.port}:[::1],127.0.0.1" if scheme == "socks4" else
+             f"some.test:{origin.port}:127.0.0.1", "--async-dns-server=127.0.0.99",
+             origin.url("/bytes/1000", host="some.test"))
+        assert [(asked.host, asked.named) for asked in proxy.asked] == [("127.0.0.1", False)]
+    check_files(target, {"1000": body_bytes(1000)})
+
+
 @pytest.mark.parametrize("scheme", ("http", "socks4a", "socks5h"))
 def test_name_that_only_the_proxy_knows(target, origin, scheme):
     with ScriptedProxy(names={"only.proxy.test": "127.0.0.1"}) as proxy:
