@@ -19,6 +19,8 @@
 #include "tls/internal.h"
 #include "tls/pem.h"
 
+enum { PROBE_BYTES = 64 * 1024 };
+
 struct tls_identity {
     struct text chain; /* its own certificate first, then those above it */
     struct text key;
@@ -93,8 +95,8 @@ static bool take_key(struct tls_identity *identity, struct span file, const char
                 path, path);
             return false;
         }
-        if (text_reserve(&identity->key, block.whole.len + 1)) /* no copy is left behind */
-            text_add(&identity->key, block.whole);
+        (void)text_reserve(&identity->key, block.whole.len + 1); /* no copy is left behind */
+        text_add(&identity->key, block.whole);
         text_add_char(&identity->key, '\n');
         if (identity->key.failed)
             error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the key in %s", path);
@@ -128,23 +130,44 @@ bool tls_identity_use(const struct tls_identity *identity, WOLFSSL_CTX *context)
     return use(identity, context, &reason) == USE_GOOD;
 }
 
+static enum use try_once(const struct tls_identity *identity, int *reason)
+{
+    enum use result = USE_BAD_CERTIFICATE;
+    WOLFSSL_CTX *context;
+
+    *reason = MEMORY_E;
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+        return result;
+    context = wolfSSL_CTX_new(wolfTLS_client_method());
+    if (context)
+        result = use(identity, context, reason);
+    wolfSSL_CTX_free(context);
+    wolfSSL_Cleanup();
+    return result;
+}
+
+/* wolfSSL does not always say so. */
+static bool is_out_of_memory(int reason)
+{
+    void *probe = alloc_zeroed(PROBE_BYTES);
+
+    free(probe);
+    return !probe || reason == MEMORY_E || reason == MEMORY_ERROR;
+}
+
 static bool try_out(const struct tls_identity *identity, const char *certificate,
                     const char *private_key, struct haul_error *error)
 {
-    WOLFSSL_CTX *context = NULL;
-    enum use result = USE_BAD_CERTIFICATE;
-    int reason = MEMORY_E;
+    int reason;
+    enum use result = try_once(identity, &reason);
     const char *why;
 
-    if (wolfSSL_Init() == WOLFSSL_SUCCESS) {
-        context = wolfSSL_CTX_new(wolfTLS_client_method());
-        if (context)
-            result = use(identity, context, &reason);
-        wolfSSL_CTX_free(context);
-        wolfSSL_Cleanup();
-    }
+    if (result != USE_GOOD) /* for want of memory, perhaps */
+        result = try_once(identity, &reason);
     why = wolfSSL_ERR_reason_error_string((unsigned long)reason);
-    if (reason == MEMORY_E || reason == MEMORY_ERROR)
+    if (result == USE_GOOD)
+        return true;
+    if (is_out_of_memory(reason))
         error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the client certificate");
     else if (result == USE_BAD_CERTIFICATE)
         error_set(error, HAUL_BAD_OPTION, 0, "the certificate in %s can't be used (%s)",
@@ -152,12 +175,12 @@ static bool try_out(const struct tls_identity *identity, const char *certificate
     else if (result == USE_BAD_KEY)
         error_set(error, HAUL_BAD_OPTION, 0, "the private key in %s can't be used (%s)",
                   private_key, why);
-    else if (result == USE_OTHER_KEY)
+    else
         error_set(error, HAUL_BAD_OPTION, 0,
                   "the private key in %s is not that of the certificate in %s (of several, its own "
                   "comes first)",
                   private_key, certificate);
-    return result == USE_GOOD;
+    return false;
 }
 
 struct tls_identity *tls_identity_create(const char *certificate, const char *private_key,

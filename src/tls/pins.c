@@ -6,6 +6,7 @@
 
 #include <wolfssl/wolfcrypt/hash.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,12 +30,17 @@ static bool hash_key(struct span key, uint8_t hash[PIN_BYTES])
     return wc_Sha256Hash((const byte *)key.data, (word32)key.len, hash) == 0;
 }
 
+static void say_no_memory(struct haul_error *error)
+{
+    error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the pinned public keys");
+}
+
 static struct tls_pins *make_room(size_t count, struct haul_error *error)
 {
     struct tls_pins *pins = alloc_zeroed(sizeof(*pins) + count * sizeof(pins->hashes[0]));
 
     if (!pins)
-        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory for the pinned public keys");
+        say_no_memory(error);
     return pins;
 }
 
@@ -89,15 +95,19 @@ static struct tls_pins *read_key(const char *path, struct haul_error *error)
     struct tls_pins *pins = NULL;
     int result = pem_read_file(AT_FDCWD, path, &file);
 
-    if (result != 0)
+    if (result == ENOMEM)
+        say_no_memory(error);
+    else if (result != 0)
         error_set(error, HAUL_BAD_OPTION, result,
                   "can't read the pinned public key in %s (or is it a hash that lacks sha256// "
                   "before it?)",
                   path);
-    else if (!find_key(text_span(&file), &key) || !certificate_is_key(text_span(&key)))
-        error_set(error, HAUL_BAD_OPTION, 0, "there is no public key, PEM or DER, in %s", path);
-    else
+    else if (find_key(text_span(&file), &key) && certificate_is_key(text_span(&key)))
         pins = make_room(1, error);
+    else if (key.failed)
+        say_no_memory(error);
+    else
+        error_set(error, HAUL_BAD_OPTION, 0, "there is no public key, PEM or DER, in %s", path);
     if (pins && hash_key(text_span(&key), pins->hashes[0]))
         pins->count = 1;
     text_free(&file);

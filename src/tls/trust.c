@@ -139,11 +139,13 @@ static int trust_der(struct tls_trust *trust, char *der, size_t len)
 static int trust_block(struct tls_trust *trust, const struct pem_block *block)
 {
     struct text der = {0};
+    int reason;
 
     if (pem_decode(block, &der))
         return trust_der(trust, der.data, der.len);
+    reason = der.failed ? MEMORY_E : ASN_PARSE_E;
     text_free(&der);
-    return der.failed ? MEMORY_E : ASN_PARSE_E;
+    return reason;
 }
 
 /*

@@ -25,6 +25,8 @@ ALLOCATIONS_MAX = 2000
 WAYS = {
     "http": ("http", "small", ()),
     "https": ("tls13-ecdsa", "small", ()),
+    "known": ("tls13-ecdsa", "small", ("--certificate=CERTIFICATES/client.crt", "--private-key=CERTIFICATES/client.key",
+                                       "--pinnedpubkey=CERTIFICATES/pin.pem")),
     "segments": ("http", "large", ("-s", "4", "-k", "1M")),
     "durable": ("http", "small", ("--durable", "--check-digest=require")),
     "checksum": ("http", "small", ("--checksum",)),
@@ -44,8 +46,12 @@ def server(tmp_path_factory):
     testbed.make_media(root, {"small": 300_000, "large": 4 * MIB})
     digest = subprocess.run(f"openssl dgst -sha256 -binary {root}/small | base64", shell=True, check=True,
                             capture_output=True, text=True).stdout.strip()
+    authorities = testbed.shared_certificates()
+    (authorities / "pin.pem").write_bytes(subprocess.run(
+        ["openssl", "x509", "-in", authorities / "ecdsa.crt", "-noout", "-pubkey"], check=True, capture_output=True).stdout)
     with testbed.Nginx(root, kinds=["http", "tls13-ecdsa"],
-                       server_extra=f'location = /small {{ add_header Repr-Digest "sha-256=:{digest}:"; }}') as nginx:
+                       server_extra=f'location = /small {{ add_header Repr-Digest "sha-256=:{digest}:"; }}'
+                                    f"ssl_verify_client optional; ssl_client_certificate {authorities}/ca.crt;") as nginx:
         yield nginx
 
 
@@ -60,7 +66,8 @@ class Runs:
 
     def __init__(self, server, proxy, directory, way):
         kind, self.name, options = WAYS[way]
-        options = tuple(option.replace("PROXY", f"127.0.0.1:{proxy.port}") for option in options)
+        options = tuple(option.replace("PROXY", f"127.0.0.1:{proxy.port}").replace("CERTIFICATES", str(server.certificates))
+                        for option in options)
         self.source = server.root / self.name
         if options == ("--checksum",):
             options = (f"--checksum=sha-256={testbed.sha256(self.source)}",)
