@@ -40,13 +40,6 @@ static bool read_file(const char *path, const char *what, struct text *text,
     return result == 0;
 }
 
-static void wipe(struct text *text)
-{
-    if (text->data)
-        explicit_bzero(text->data, text->capacity);
-    text_free(text);
-}
-
 static bool take_chain(struct tls_identity *identity, struct span file, const char *path,
                        struct haul_error *error)
 {
@@ -201,8 +194,8 @@ struct tls_identity *tls_identity_create(const char *certificate, const char *pr
            take_chain(identity, text_span(&file), certificate, error) &&
            take_key(identity, text_span(private_key ? &key_file : &file), key_path, error) &&
            try_out(identity, certificate, key_path, error);
-    wipe(&file);
-    wipe(&key_file);
+    text_wipe(&file);
+    text_wipe(&key_file);
     if (good)
         return identity;
     tls_identity_destroy(identity);
@@ -214,6 +207,6 @@ void tls_identity_destroy(struct tls_identity *identity)
     if (!identity)
         return;
     text_free(&identity->chain);
-    wipe(&identity->key);
+    text_wipe(&identity->key);
     free(identity);
 }
