@@ -17,7 +17,8 @@ struct outcome {
     enum record_step end;
 };
 
-static const uint16_t suites[] = {0x1301, 0x1302, 0x1303, 0xc02f, 0xc030, 0xcca8};
+static const uint16_t suites[] = {0x1301, 0x1302, 0x1303,
+                                  0xc02f, 0xc030, 0xcca8}; /* RFC 8446, 5289, 7905 */
 
 /* Appends what goes over the wire, and to *data what of it is to be read. */
 static void act(struct record_peer *peer, struct span *input, struct text *wire, struct text *data)
@@ -37,7 +38,8 @@ static void act(struct record_peer *peer, struct span *input, struct text *wire,
     if (kind == UPDATE) {
         record_peer_seal(peer, RECORD_HANDSHAKE, span_make(key_update, sizeof(key_update)), padding,
                          wire);
-        record_peer_update(peer);
+        if (peer->suite >> 8 == 0x13) /* there is none before TLS 1.3 */
+            record_peer_update(peer);
         return;
     }
     for (int i = 0; i < (what & LONG ? 70 : 1); i++)
