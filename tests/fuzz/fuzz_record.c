@@ -20,6 +20,19 @@ struct outcome {
 static const uint16_t suites[] = {0x1301, 0x1302, 0x1303,
                                   0xc02f, 0xc030, 0xcca8}; /* RFC 8446, 5289, 7905 */
 
+/* What of a record's content is data, if it has that type (RFC 8446 5.4). */
+static struct span inner_data(struct span content, uint8_t type)
+{
+    if (type == RECORD_APPLICATION_DATA)
+        return content;
+    while (content.len > 0 && content.data[content.len - 1] == 0)
+        content.len--;
+    if (content.len == 0 || content.data[content.len - 1] != RECORD_APPLICATION_DATA)
+        return span_make("", 0);
+    content.len--;
+    return content;
+}
+
 /* Appends what goes over the wire, and to *data what of it is to be read. */
 static void act(struct record_peer *peer, struct span *input, struct text *wire, struct text *data)
 {
@@ -47,8 +60,9 @@ static void act(struct record_peer *peer, struct span *input, struct text *wire,
     if (content_copy.len > RECORD_CONTENT_MAX)
         content_copy.len = RECORD_CONTENT_MAX;
     record_peer_seal(peer, types[kind], text_span(&content_copy), padding, wire);
-    if (types[kind] == RECORD_APPLICATION_DATA)
-        text_add(data, text_span(&content_copy));
+    /* Without one, the content's last byte is the type, and may be any. */
+    if (types[kind] == RECORD_APPLICATION_DATA || types[kind] == 0)
+        text_add(data, inner_data(text_span(&content_copy), types[kind]));
     text_free(&content_copy);
 }
 

@@ -11,7 +11,8 @@ interim responses, statuses, versions     STATUSES
 bytes that no head has: CR, LF, NUL, ESC  BYTES, test_escapes_reach_nobody
 redirects: everywhere but to http(s)      REDIRECTS
 parts: of another range, size, version    test_part_that_is_another_than_asked_for; test_segments.py
-names: out of the directory, too long     test_names_stay_in_the_directory
+names: out of the directory, too long     test_names_stay_in_the_directory, test_names_of_the_server_...
+cookies in floods, logins never right     test_flood_of_cookies, test_server_that_is_never_content_with_a_login
 TLS: alerts, garbage, ends at every step  test_meddling_with_tls; test_tls.py: certificates, versions
 chains of a hundred certificates          test_chain_of_a_hundred_certificates
 bombs, packed bodies that are none        test_codings.py
@@ -317,8 +318,7 @@ def test_part_that_is_another_than_asked_for(bad_origin, tmp_path, lie, said):
 
 # What people and terminals get to see.
 
-# All that may stand in a reason phrase or a field's value, although it should not: 0x80-0xff, tabs. ESC can't, but for the
-# reason.
+# What may stand in a reason phrase or a field's value, although it should not: 0x80-0xff, tabs; ESC in the reason alone.
 ESCAPES = b"\x9b31m\x9d0;owned\x9c\xc2\x9b31m\xe2\x80\xaeexe"
 TEXTS = {
     "reason": b"HTTP/1.1 404 Not \x1b]0;owned\x07\x1b[2J" + ESCAPES + b"\r\nContent-Length: 0\r\n\r\n",
@@ -369,6 +369,77 @@ def test_names_stay_in_the_directory(bad_origin, tmp_path):
     for file in files:
         assert file.is_file() and file.read_bytes() == b"named"
         assert len(os.fsencode(file.name)) <= 255 and not HARMFUL.search(os.fsencode(file.name).decode())
+
+
+DISPOSITIONS = (
+    b'filename="../../x"', b'filename="/etc/passwd"', b'filename=".."', b'filename="."', b'filename=""',
+    b'filename="a/../../b"', b"filename*=UTF-8''..%2f..%2fx", b"filename*=UTF-8''%00", b'filename=".bashrc"',
+    b'filename="-rf"', b'filename="C:\\\\Windows\\\\x"', b'filename="..\\\\..\\\\x"', b'filename="%2e%2e%2fx"',
+    b'filename="' + b"x" * 5000 + b'"', b'filename="' + "ä".encode() * 200 + b'.jpg"', b'filename="\xff\xfe"',
+    b"filename*=UTF-16''%ff%fe", b'filename="=?UTF-8?B?Li4vLi4veA==?="', b"filename*=UTF-8''" + b"%" * 1000)
+
+
+def test_names_of_the_server_stay_in_the_directory(bad_origin, tmp_path):
+    outer, target = tmp_path / "outer", tmp_path / "outer" / "target"
+    target.mkdir(parents=True)
+    heads = [OK + b"Content-Disposition: attachment; " + value + b"\r\n" + HELLO for value in DISPOSITIONS]
+    run_good("-d", target, *(bad_origin.url(raw_path(head).replace("/raw?", f"/raw/{number}?"))
+                             for number, head in enumerate(heads)))
+    assert [path.name for path in outer.iterdir()] == ["target"]
+    files = list(target.iterdir())
+    assert len(files) == len(heads)
+    for file in files:
+        assert file.is_file() and file.read_bytes() == b"hello"
+        assert len(os.fsencode(file.name)) <= 255 and not HARMFUL.search(os.fsencode(file.name).decode())
+        assert file.name[0] not in ".-"
+
+
+# Cookies and logins.
+
+
+def test_flood_of_cookies(bad_origin, target):
+    """What is sent back stays within what servers take, and costs no request."""
+
+    @bad_origin.on("/set")
+    def set_cookies(exchange):
+        start = int(exchange.request.path.rpartition("/")[2]) * 250
+        fields = [("Set-Cookie", f"name{number}={'v' * 1000}; Path=/") for number in range(start, start + 250)]
+        return Response(200, fields, b"set")
+
+    run_good("-j", 1, "-d", target, *(bad_origin.url(f"/set/{number}") for number in range(20)),
+             bad_origin.url("/bytes/5"))
+    cookies = bad_origin.requests[-1].header("cookie")
+    assert 1000 < len(cookies) <= 8000
+    assert len(bad_origin.requests) == 21
+
+
+# What a server asks for each time, and how often it may.
+CHALLENGES = {
+    "stale": ('Digest realm="r", nonce="{n}", qop="auth", stale=true', 6),
+    "new nonce": ('Digest realm="r", nonce="{n}", qop="auth"', 2),
+    "both": ('Basic realm="{n}", Digest realm="r", nonce="{n}", stale=true', 6),
+    "basic": ('Basic realm="{n}"', 1),
+    "long": ('Digest realm="r", nonce="{n}' + "n" * 100000 + '", qop="auth", stale=true', 6),
+    "unknown": ('Digest realm="r", nonce="{n}", algorithm=SHA-512-256, stale=true', 1),
+    "garbage": ('=,"\\', 1),
+}
+
+
+@pytest.mark.parametrize("name", CHALLENGES)
+@pytest.mark.parametrize("options", ((), ("--http-auth-challenge",)))
+def test_server_that_is_never_content_with_a_login(bad_origin, target, name, options):
+    challenge, requests = CHALLENGES[name]
+
+    @bad_origin.on("/never")
+    def never(exchange):
+        return Response(401, [("WWW-Authenticate", challenge.format(n=len(exchange.origin.requests)))])
+
+    ended = run(*OPTIONS, *options, "-d", target, "--http-user=user", "--http-passwd=secret", bad_origin.url("/never"))
+    assert ended.status == 24 and "401" in ended.stderr
+    # Unless told to wait for that, haul sends a login for Basic with the first request.
+    assert len(bad_origin.requests) == requests + (name == "basic" and bool(options))
+    assert "secret" not in ended.stderr
+    check_files(target, {})
 
 
 # TLS.
