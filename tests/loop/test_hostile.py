@@ -318,7 +318,7 @@ def test_part_that_is_another_than_asked_for(bad_origin, tmp_path, lie, said):
 
 # What people and terminals get to see.
 
-# What may stand in a reason phrase or a field's value, although it should not: 0x80-0xff, tabs; ESC in the reason alone.
+# What may stand in a reason phrase or a field's value, although it should not: 0x80-0xff, tabs; in the reason ESC, too.
 ESCAPES = b"\x9b31m\x9d0;owned\x9c\xc2\x9b31m\xe2\x80\xaeexe"
 TEXTS = {
     "reason": b"HTTP/1.1 404 Not \x1b]0;owned\x07\x1b[2J" + ESCAPES + b"\r\nContent-Length: 0\r\n\r\n",
