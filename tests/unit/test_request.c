@@ -307,16 +307,11 @@ static void test_check_long_header(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_codings),
-        cmocka_unit_test(test_to_proxy),
-        cmocka_unit_test(test_range),
-        cmocka_unit_test(test_condition),
-        cmocka_unit_test(test_body),
-        cmocka_unit_test(test_session),
-        cmocka_unit_test(test_users_headers),
-        cmocka_unit_test(test_check_header),
-        cmocka_unit_test(test_check_long_header),
+        cmocka_unit_test(test_plain),        cmocka_unit_test(test_codings),
+        cmocka_unit_test(test_to_proxy),     cmocka_unit_test(test_range),
+        cmocka_unit_test(test_condition),    cmocka_unit_test(test_body),
+        cmocka_unit_test(test_session),      cmocka_unit_test(test_users_headers),
+        cmocka_unit_test(test_check_header), cmocka_unit_test(test_check_long_header),
     };
 
     return UNIT_RUN(tests);
