@@ -94,18 +94,18 @@ static struct tls_pins *read_key(const char *path, struct haul_error *error)
     struct text key = {0};
     struct tls_pins *pins = NULL;
     int result = pem_read_file(AT_FDCWD, path, &file);
+    bool found =
+        result == 0 && find_key(text_span(&file), &key) && certificate_is_key(text_span(&key));
 
-    if (result == ENOMEM)
+    if (found)
+        pins = make_room(1, error);
+    else if (result == ENOMEM || key.failed)
         say_no_memory(error);
     else if (result != 0)
         error_set(error, HAUL_BAD_OPTION, result,
                   "can't read the pinned public key in %s (or is it a hash that lacks sha256// "
                   "before it?)",
                   path);
-    else if (find_key(text_span(&file), &key) && certificate_is_key(text_span(&key)))
-        pins = make_room(1, error);
-    else if (key.failed)
-        say_no_memory(error);
     else
         error_set(error, HAUL_BAD_OPTION, 0, "there is no public key, PEM or DER, in %s", path);
     if (pins && hash_key(text_span(&key), pins->hashes[0]))

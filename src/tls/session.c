@@ -448,12 +448,10 @@ static bool looked_at_peer(struct tls_session *session)
     /* What wolfSSL checks of TLS 1.2 depends on whether it thinks that a session is resumed. */
     else if (session->ticket_offered && !is_tls13(session))
         error_set(&session->failure, HAUL_TLS, 0, "%s speaks TLS 1.3 no more", session->peer.host);
-    else if (is_resumed(session))
-        return true;
-    else if ((trust->check || trust->pins) && !session->verified)
+    else if (!is_resumed(session) && (trust->check || trust->pins) && !session->verified)
         error_set(&session->failure, HAUL_CERTIFICATE, 0, "the certificate of %s was not checked",
                   session->peer.host);
-    else if (trust->certificate_status &&
+    else if (!is_resumed(session) && trust->certificate_status &&
              wolfSSL_get_ocsp_producedDate(session->ssl, date, sizeof(date), &format) != 0)
         (void)say_bad_peer(session, OCSP_LOOKUP_FAIL);
     else
