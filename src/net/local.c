@@ -39,7 +39,11 @@ static bool find_device(struct local *local, struct ring *ring, const char *want
                   "\"%s\" is neither a network interface nor an address of this machine", wanted);
         return false;
     }
-    if (res == 0 && strlen(wanted) < sizeof(local->device)) {
+    if (res == -ENOMEM) {
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+        return false;
+    }
+    if (strlen(wanted) < sizeof(local->device)) {
         memcpy(local->device, wanted, strlen(wanted) + 1);
         res = try_out(local, ring, AF_INET);
         if (res == -EAFNOSUPPORT)

@@ -28,6 +28,7 @@ enum haul_status channel_status(int status, const char **reason)
         *reason = "that can't be a host name";
         return HAUL_HOST_UNKNOWN;
     case ARES_ENOMEM:
+    case ARES_ECANCELLED: /* by us, who had none */
         *reason = "out of memory";
         return HAUL_OUT_OF_MEMORY;
     case ARES_ETIMEOUT:
@@ -44,15 +45,14 @@ enum haul_status channel_status(int status, const char **reason)
 
 static bool take_search(ares_channel channel, struct search *search)
 {
-    struct ares_options options;
+    struct ares_options options = {0};
     int mask;
-    bool good = true;
+    bool good;
 
     search_clear(search);
-    if (ares_save_options(channel, &options, &mask) != ARES_SUCCESS)
-        return false;
+    good = ares_save_options(channel, &options, &mask) == ARES_SUCCESS;
     search->dots = options.ndots > 0 ? (size_t)options.ndots : 0;
-    if (options.ndomains > 0) {
+    if (good && options.ndomains > 0) {
         search->domains = alloc_zeroed((size_t)options.ndomains * sizeof(char *));
         good = search->domains != NULL;
     }

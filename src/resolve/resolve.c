@@ -98,6 +98,7 @@ struct resolver {
     struct hosts *hosts; /* NULL: there are none */
     struct ring_mark hosts_mark;
     uint64_t hosts_look_ns; /* when to look again */
+    bool unwatched;         /* there was no memory to watch a socket, which would stay silent */
     bool destroyed;
     struct timer timer;
     struct map lookups;
@@ -336,6 +337,16 @@ static void watch_poll(struct watch *watch)
 static void settle(struct resolver *resolver);
 static void pump(struct resolver *resolver);
 
+/* After each call into c-ares that may open sockets. What is asked for on one that nobody watches
+ * would only time out. */
+static void check_watches(struct resolver *resolver)
+{
+    if (!resolver->unwatched)
+        return;
+    resolver->unwatched = false;
+    ares_cancel(resolver->channel);
+}
+
 static void watch_done(struct op *op, int res)
 {
     struct watch *watch = CONTAINER_OF(op, struct watch, op);
@@ -350,6 +361,7 @@ static void watch_done(struct op *op, int res)
     /* An error is for both: c-ares reads or writes, and finds out. */
     ares_process_fd(resolver->channel, res < 0 || (res & ~POLLOUT) ? watch->fd : ARES_SOCKET_BAD,
                     res < 0 || (res & ~POLLIN) ? watch->fd : ARES_SOCKET_BAD);
+    check_watches(resolver);
     /* A poll that itself failed would only fail again; then c-ares's time limit has the word. */
     if (!watch->closed && !op_busy(op) && res >= 0)
         watch_poll(watch);
@@ -386,8 +398,10 @@ static void socket_changed(void *context, ares_socket_t fd, int readable, int wr
     }
     if (!watch) {
         watch = alloc_zeroed(sizeof(*watch));
-        if (!watch)
-            return; /* this socket stays silent, and the try times out */
+        if (!watch) {
+            resolver->unwatched = true;
+            return;
+        }
         ref_init(&watch->ref, watch_last);
         op_init(&watch->op, watch_done, &watch->ref);
         watch->resolver = resolver;
@@ -443,6 +457,7 @@ static void timer_fired(struct timer *timer)
 
     if (resolver->channel_open)
         ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    check_watches(resolver);
     settle(resolver);
 }
 
@@ -577,6 +592,7 @@ static void lookup_start(struct lookup *lookup)
         ares_getaddrinfo(resolver->channel, name, NULL, &hints, lookup_done, lookup);
     else /* the configuration has changed meanwhile */
         lookup_done(lookup, ARES_ENOTFOUND, 0, NULL);
+    check_watches(resolver);
 }
 
 /* False: nothing can be asked for, and the lookup has failed. */

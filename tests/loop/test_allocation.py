@@ -15,6 +15,7 @@ import pytest
 
 import testbed
 from haul import BINARY, PATIENCE, WRAP, check_files, is_sanitized, run
+from nameserver import NameServer
 from proxies import ScriptedProxy
 
 MIB = 1 << 20
@@ -32,7 +33,11 @@ WAYS = {
     "checksum": ("http", "small", ("--checksum",)),
     "connect": ("tls13-ecdsa", "small", ("--all-proxy=http://user:password@PROXY",)),
     "socks5": ("http", "small", ("--all-proxy=socks5://user:password@PROXY",)),
+    "name": ("http", "small", ("--async-dns-server=NAMESERVER",)),
+    "override": ("http", "small", ("--resolve=some.test:PORT:127.0.0.1", "--interface=lo")),
 }
+
+HOSTS = {"socks5": "localhost", "name": "some.test", "override": "some.test"}
 
 pytestmark = [
     pytest.mark.skipif(bool(WRAP), reason="valgrind has an allocator of its own"),
@@ -61,19 +66,26 @@ def proxy():
         yield scripted
 
 
+@pytest.fixture(scope="module")
+def name_server():
+    with NameServer() as scripted:
+        yield scripted
+
+
 class Runs:
     """The same download many times, each in a directory of its own."""
 
-    def __init__(self, server, proxy, directory, way):
+    def __init__(self, server, proxy, name_server, directory, way):
         kind, self.name, options = WAYS[way]
         options = tuple(option.replace("PROXY", f"127.0.0.1:{proxy.port}").replace("CERTIFICATES", str(server.certificates))
+                        .replace("NAMESERVER", name_server.address).replace("PORT", str(server.ports[kind]))
                         for option in options)
         self.source = server.root / self.name
         if options == ("--checksum",):
             options = (f"--checksum=sha-256={testbed.sha256(self.source)}",)
         # What is lost for good is not to be taken for trouble of the network, and tried again.
         self.arguments = ["-m", "2", "--retry-wait=0.01", "-t", 20, "--connect-timeout=20", "--ca-certificate", server.ca,
-                          *options, server.url(kind, f"/{self.name}", host="localhost" if way == "socks5" else None)]
+                          *options, server.url(kind, f"/{self.name}", host=HOSTS.get(way))]
         self.directory = directory
         self.library = testbed.c_program("failing_malloc", "-shared", "-fPIC", "-g")
 
@@ -136,8 +148,10 @@ def where(report):
 
 @pytest.mark.parametrize("more", ("0", "all"))
 @pytest.mark.parametrize("way", WAYS)
-def test_every_allocation_may_fail(server, proxy, tmp_path, way, more):
-    runs = Runs(server, proxy, tmp_path, way)
+def test_every_allocation_may_fail(server, proxy, name_server, tmp_path, way, more):
+    if (way, more) == ("name", "all"):
+        pytest.skip("c-ares drops an answer that it has no memory to look at, and waits until its time is over")
+    runs = Runs(server, proxy, name_server, tmp_path, way)
     count = runs.count()
     assert 20 < count < ALLOCATIONS_MAX, "too few to be true, or too many for the time that there is"
     # A few more: what one failure makes necessary.
