@@ -96,6 +96,14 @@ bool request_has_header(const char *const *headers, size_t count, struct span na
     return false;
 }
 
+/* Whether the user's lines of that name are for this request (RFC 9110 15.4). */
+static bool may_go(const struct request_head *head, struct span name)
+{
+    if (span_starts_nocase(name, SPAN("Content-")))
+        return !head->body_left && (head->has_body || !head->other_origin);
+    return !head->other_origin;
+}
+
 static bool set_has(const struct request_head *head, size_t set, struct span name)
 {
     return request_has_header(head->header_sets[set], head->header_counts[set], name);
@@ -113,7 +121,7 @@ static bool is_overridden(const struct request_head *head, size_t set, struct sp
 /* Writes the user's lines of that name. False: there are none. */
 static bool add_users(struct text *out, const struct request_head *head, struct span name)
 {
-    size_t set = head->set_count;
+    size_t set = may_go(head, name) ? head->set_count : 0;
 
     while (set > 0 && !set_has(head, set - 1, name))
         set--;
@@ -151,7 +159,8 @@ static void add_others(struct text *out, const struct request_head *head)
             const char *line = head->header_sets[set][i];
             struct span name = field_name(line);
 
-            if (field_value(line).len > 0 && !is_own(name) && !is_overridden(head, set, name))
+            if (field_value(line).len > 0 && !is_own(name) && may_go(head, name) &&
+                !is_overridden(head, set, name))
                 add_field(out, name, field_value(line));
         }
     }
@@ -174,8 +183,7 @@ static void add_body_fields(struct text *out, const struct request_head *head)
                     span_equal(head->method, SPAN("PUT")) ||
                     span_equal(head->method, SPAN("PATCH"));
 
-    if (head->has_body)
-        add_own(out, head, SPAN("Content-Type"), head->content_type);
+    add_own(out, head, SPAN("Content-Type"), head->has_body ? head->content_type : SPAN(""));
     if (head->has_body || expected)
         text_printf(out, "Content-Length: %llu\r\n", (unsigned long long)head->body_bytes);
 }
@@ -210,14 +218,19 @@ void request_write(const struct request_head *head, struct text *out)
     text_add(out, SPAN("\r\n"));
 }
 
-/* The line as an error shows it. */
+/* The line as an error shows it: its name alone, for the value may be a secret. */
 static void refuse(struct haul_error *error, const char *line, const char *why)
 {
     struct text shown = {0};
     struct span whole = span_of(line);
+    size_t len = span_find(whole, ':');
 
-    text_add_escaped(&shown, span_sub(whole, 0, SHOWN_MAX));
-    if (whole.len > SHOWN_MAX)
+    if (len == whole.len)
+        len = span_find(whole, ' ');
+    if (len > SHOWN_MAX)
+        len = SHOWN_MAX;
+    text_add_escaped(&shown, span_sub(whole, 0, len));
+    if (whole.len > len)
         text_add(&shown, SPAN("..."));
     error_set(error, HAUL_BAD_OPTION, 0, "the header \"%.*s\" can't be sent: %s",
               SPAN_ARG(text_span(&shown)), why);

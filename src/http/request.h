@@ -28,6 +28,8 @@ struct request_head {
     const char *const *const *header_sets;
     const size_t *header_counts;
     size_t set_count;
+    bool body_left;    /* behind, by a redirect, with the user's fields that describe it... */
+    bool other_origin; /* ...or it has led elsewhere, where none but these go, with the body */
     /* The proxy that the request goes to, to be passed on: its target is the whole URL then. The
      * user's own Proxy-Authorization goes nowhere else. NULL: none. */
     const struct proxy *to_proxy;

@@ -248,6 +248,65 @@ static void test_users_headers(void **state)
                    "\r\n");
 }
 
+/* What a redirect leaves of the user's fields. */
+static void test_users_headers_elsewhere(void **state)
+{
+    static const char *const lines[] = {"X-A: 1", "content-type: t/x", "Content-Language: x",
+                                        "User-Agent: mine", "Accept: t/y"};
+    static const char *const *const sets[] = {lines};
+    static const size_t counts[] = {COUNT_OF(lines)};
+    struct request_head head = {.user_agent = SPAN("haul/1"),
+                                .header_sets = sets,
+                                .header_counts = counts,
+                                .set_count = 1,
+                                .other_origin = true};
+    static const char plain[] = "GET / HTTP/1.1\r\n"
+                                "Host: h\r\n"
+                                "User-Agent: haul/1\r\n"
+                                "Accept: */*\r\n"
+                                "Accept-Encoding: identity\r\n"
+                                "\r\n";
+
+    (void)state;
+    assert_request("http://h/", head, plain);
+    head.body_left = true;
+    assert_request("http://h/", head, plain);
+    head.other_origin = false;
+    assert_request("http://h/", head,
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "User-Agent: mine\r\n"
+                   "Accept: t/y\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "X-A: 1\r\n"
+                   "\r\n");
+    head.body_left = false;
+    assert_request("http://h/", head,
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "User-Agent: mine\r\n"
+                   "Accept: t/y\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "content-type: t/x\r\n"
+                   "X-A: 1\r\n"
+                   "Content-Language: x\r\n"
+                   "\r\n");
+    head.other_origin = true;
+    head.has_body = true;
+    head.method = SPAN("POST");
+    head.content_type = SPAN("form");
+    assert_request("http://h/", head,
+                   "POST / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "User-Agent: haul/1\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "content-type: t/x\r\n"
+                   "Content-Length: 0\r\n"
+                   "Content-Language: x\r\n"
+                   "\r\n");
+}
+
 static void test_check_header(void **state)
 {
     static const struct {
@@ -270,7 +329,7 @@ static void test_check_header(void **state)
         {"X-A: b\r\nY: c", "control character"},
         {"X-A: b\n", "control character"},
         {"X-A: b\x7f", "control character"},
-        {"X-A: \x1b[31m", "\\x1b"},
+        {"X-A\x1b[31m: b", "\\x1b"},
         {"content-length: 5", "--data"},
         {"Transfer-Encoding: chunked", "--data"},
         {"RANGE: bytes=0-1", "--range"},
@@ -292,6 +351,21 @@ static void test_check_header(void **state)
     }
 }
 
+static void test_refused_header_tells_no_secret(void **state)
+{
+    static const char *const lines[] = {"Authorization: Bearer s3cret\n", "Range: s3cret",
+                                        "Authorization Bearer s3cret", "A b: s3cret"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        struct haul_error error = {0};
+
+        assert_false(request_check_header(lines[i], &error));
+        if (strstr(error.text, "s3cret") || !strstr(error.text, "...\" can't be sent"))
+            fail_msg("%s: %s", lines[i], error.text);
+    }
+}
+
 static void test_check_long_header(void **state)
 {
     struct haul_error error = {0};
@@ -307,11 +381,18 @@ static void test_check_long_header(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),        cmocka_unit_test(test_codings),
-        cmocka_unit_test(test_to_proxy),     cmocka_unit_test(test_range),
-        cmocka_unit_test(test_condition),    cmocka_unit_test(test_body),
-        cmocka_unit_test(test_session),      cmocka_unit_test(test_users_headers),
-        cmocka_unit_test(test_check_header), cmocka_unit_test(test_check_long_header),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_codings),
+        cmocka_unit_test(test_to_proxy),
+        cmocka_unit_test(test_range),
+        cmocka_unit_test(test_condition),
+        cmocka_unit_test(test_body),
+        cmocka_unit_test(test_session),
+        cmocka_unit_test(test_users_headers),
+        cmocka_unit_test(test_users_headers_elsewhere),
+        cmocka_unit_test(test_check_header),
+        cmocka_unit_test(test_refused_header_tells_no_secret),
+        cmocka_unit_test(test_check_long_header),
     };
 
     return UNIT_RUN(tests);
