@@ -211,7 +211,8 @@ static bool find_who(const struct logins *logins, const struct login_ask *ask, s
         who->bearer = span_of(ask->bearer);
         return who->bearer.len > 0;
     }
-    if (ask->own && ask->user) {
+    /* An empty one is none, as in a URL. */
+    if (ask->own && ask->user && span_of(ask->user).len + span_of(ask->password).len > 0) {
         who->login.user = span_of(ask->user);
         who->login.password = span_of(ask->password);
         complete(logins, ask, &who->login);

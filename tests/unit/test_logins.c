@@ -87,6 +87,9 @@ static void test_who(void **state)
         {"http://h/", NETRC, true, "x", "y", NULL, X_Y},
         {"http://h/", NETRC, true, NULL, NULL, "t", "Bearer t"},
         {"http://h/", NETRC, true, NULL, NULL, NULL, V_Q},
+        {"http://h/", NETRC, true, "", "", NULL, V_Q},
+        {"http://h/", NETRC, true, "", NULL, "", ""},
+        {"http://h/", NULL, true, "", "p", NULL, "Basic OnA="},
         {"http://h:81/", NETRC, true, NULL, NULL, NULL, V_Q},
         {"http://g/", NETRC, true, NULL, NULL, NULL, X_Y},
         /* Elsewhere. */
