@@ -79,6 +79,8 @@ bool request_extra_check(const struct haul_request *request, struct haul_error *
         return refuse(error, "a range can only be asked of a plain GET");
     if (request->bearer && request->username)
         return refuse(error, "a login and a bearer token don't go together");
+    if (request->username && strchr(request->username, ':'))
+        return refuse(error, "the user name holds a colon, which no HTTP login can carry");
     return check_proxy(request->proxy, error) &&
            check_value(request->content_type, "content type", error) &&
            check_value(request->referer, "referer", error) &&
@@ -125,9 +127,10 @@ bool request_extra_create(struct request_extra **created, const struct haul_requ
     extra = alloc_zeroed(sizeof(*extra));
     if (!extra)
         return false;
-    if (request->data)
+    if (request->data) {
         extra->data = alloc_copy(request->data, request->data_bytes);
-    extra->data_bytes = request->data_bytes;
+        extra->data_bytes = request->data_bytes;
+    }
     if ((request->data && !extra->data) || !engine_copy_string(&extra->method, request->method) ||
         !engine_copy_string(&extra->content_type, request->content_type) ||
         !copy_referer(&extra->referer, request->referer) ||
