@@ -179,7 +179,8 @@ static enum transfer_verdict judge_whole(struct leg *leg, const struct response 
     const struct body *body = &leg->transfer->body;
     const char *range = range_by_hand(leg);
 
-    if (range && !span_equal(span_of(range), SPAN("0-")))
+    /* In an answer to HEAD, Range counts for nothing (RFC 9110 14.2). */
+    if (range && !span_equal(span_of(range), SPAN("0-")) && leg->transfer->kind != HAUL_SINK_NONE)
         return drop(leg, HAUL_CANNOT_RESUME, "the server gives no parts of files");
     if (is_leader(leg))
         return fetch(leg, response);

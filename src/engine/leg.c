@@ -244,11 +244,15 @@ static bool may_turn(const struct leg *leg, bool alone)
     return alone || leg->transfer->body.decided;
 }
 
-/* The server may have done already what it is asked to do, and is not to do it twice (RFC 9110
- * 9.2.2). That it is busy says that it has not. */
-static bool is_done_once(const struct leg *leg)
+/* The server may have done already what it is asked to do, and nobody is to do it twice (RFC 9110
+ * 9.2.2). That it is busy says that it has not, and so does a refusal in so many words. */
+static bool is_done_once(const struct leg *leg, const struct haul_error *error)
 {
-    return leg->sent && !leg->reduced && !request_extra_is_idempotent(leg->transfer->extra);
+    bool refused = is_refusal(error->status) && leg->http_status >= 400;
+
+    return leg->sent && !leg->reduced && !refused &&
+           !request_extra_is_idempotent(leg->transfer->extra) &&
+           status_retry(error->status) != STATUS_RETRY_BUSY;
 }
 
 /* alone: the transfer's try, else one of this leg's own. */
@@ -259,14 +263,14 @@ static bool may_retry(const struct leg *leg, const struct haul_error *error, boo
     unsigned tries = alone ? transfer->tries : leg->tries;
     unsigned tries_max = options->tries_max;
 
+    if (is_done_once(leg, error))
+        return false;
     if (transfer->sources.count > 0) {
         if (is_refusal(error->status) || leg->hopeless)
             return may_turn(leg, alone) && sources_left(&transfer->sources);
         if (may_turn(leg, alone))
             tries_max *= transfer->sources.count;
     }
-    if (is_done_once(leg) && status_retry(error->status) != STATUS_RETRY_BUSY)
-        return false;
     if (error->status == HAUL_DISK_FULL && options->disk_full_waits)
         return true;
     return !leg->hopeless && status_retry(error->status) != STATUS_RETRY_NEVER &&
@@ -686,6 +690,7 @@ void leg_start(struct leg *leg)
     leg->http_status = 0;
     leg->retry_after_ns = 0;
     leg->hopeless = false;
+    leg->sent = false;
     leg->error = fine;
     url_free(&leg->next_url); /* of a redirect whose try came to nothing */
     leg->connection_made = false;

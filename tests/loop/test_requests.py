@@ -4,6 +4,7 @@
 import email.parser
 import email.policy
 import hashlib
+import socket
 
 import pytest
 
@@ -106,6 +107,7 @@ def test_lines_of_a_list(echo, target, tmp_path):
     (("--range=0-9", "--data=x"), "plain GET"),
     (("--referer=a\nb",), "control character"),
     (("--bearer=x", "--http-user=y"), "don't go together"),
+    (("--http-user=a:b", "--http-passwd=c"), "holds a colon"),
     (("--dry-run", "--data=x"), "only the head"),
 ))
 def test_what_can_not_be(origin, target, arguments, said):
@@ -132,6 +134,33 @@ def test_busy_server_has_not_done_it(origin, target):
 def test_server_that_can_not_be_reached_has_not_done_it(target):
     ended = run("-m", 2, "--retry-wait=0.1", "-d", target, "--data=x", "http://127.0.0.1:1/")
     assert ended.status == 6 and "2 tries" in ended.stderr, ended.stderr
+
+
+def test_server_that_is_gone_has_not_done_it_the_second_time(origin, target):
+    """What the first request came to says nothing of the second."""
+
+    @origin.on("/busy")
+    def busy(exchange):
+        origin.on_accept = socket.socket.close
+        return Response(503, [("Retry-After", "0"), ("Connection", "close")])
+
+    ended = run("-m", 3, "--retry-wait=0.1", "-d", target, "--data=x", origin.url("/busy"))
+    assert ended.status == 6 and "2 tries" in ended.stderr, "it has been sent again, and may have been done"
+    origin.on_accept = None
+
+    @origin.on("/gone")
+    def gone(exchange):
+        return Response(307, [("Location", "http://127.0.0.1:1/")])
+
+    ended = run("-m", 3, "--retry-wait=0.1", "-d", target, "--data=x", origin.url("/gone"))
+    assert ended.status == 6 and "3 tries" in ended.stderr, ended.stderr
+
+
+@pytest.mark.parametrize("answer, requests", (("/garbage", 0), ("/status/404", 1), ("/status/503?retry-after=7200", 1)))
+def test_mirror_is_not_asked_for_what_may_have_been_done(origin, second_origin, target, answer, requests):
+    second_origin.on("/")(lambda exchange: Response(200, [], b"done"))
+    run("-d", target, "--data=x", f"--mirror={second_origin.url('/')}", origin.url(answer))
+    assert len(origin.requests) == 1 and len(second_origin.requests) == requests
 
 
 def test_post_takes_a_new_connection(echo, target, tmp_path):
@@ -165,6 +194,23 @@ def test_method_after_a_redirect(echo, target, code, method, expected):
     assert second.method == expected
     assert second.body == (b"" if expected == "GET" else b"x")
     assert (second.header("content-type") is None) == (expected == "GET")
+
+
+@pytest.mark.parametrize("code", (303, 307))
+def test_fields_of_the_body_go_with_it(echo, second_origin, target, code):
+    second_origin.handlers["/take"] = echo.handlers["/take"]
+    fields = ("--header=Content-Type: text/x", "--header=Content-Language: de", "--header=X-Key: secret")
+    for server in (echo, second_origin):
+        run_good("-d", target, "--data=x", *fields, echo.url(f"/redirect?code={code}&to={server.url('/take')}"))
+        last = server.requests[-1]
+        expected = ("text/x", "de", b"x") if code == 307 else (None, None, b"")
+        assert (last.header("content-type"), last.header("content-language"), last.body) == expected
+        assert last.header("x-key") == ("secret" if server == echo else None)
+
+
+def test_content_type_without_a_body_is_the_users_own(echo, target):
+    run_good("-d", target, "--header=Content-Type: text/x", echo.url("/take"))
+    check_files(target, {"take": b"GET text/x None\n"})
 
 
 def test_failure_behind_the_redirect_of_a_post_asks_there_again(origin, target):
@@ -224,6 +270,12 @@ def test_range_that_is_not_given(origin, target):
     assert ended.status == 22 and "no such part" in ended.stderr
     run_good("-d", target, "--range=0-", origin.url("/bytes/100?ranges=0"))
     check_files(target, {"100": body_bytes(100)})
+
+
+def test_range_means_nothing_to_a_head(origin, target):
+    """RFC 9110 14.2: a server passes it over."""
+    for url in (origin.url("/bytes/100?ranges=0"), origin.url("/bytes/100")):
+        assert run_good("-d", target, "--dry-run", "--range=1-2", url).stdout.startswith(url.encode())
 
 
 @pytest.mark.parametrize("given", ("bytes 0-4/10", "bytes 1-3/10", "bytes 2-5/10", "bytes 1-4/5x", None))
