@@ -182,7 +182,7 @@ static void name_by_hash(struct haul_download *transfer)
         published(transfer, &error);
     } else {
         sink_set_user(transfer->sink, named_by_hash, transfer);
-        transfer->sink->operations->rename(transfer->sink, text_span(&name));
+        transfer->sink->operations->rename(transfer->sink, text_span(&name), true);
     }
     text_free(&name);
 }
@@ -206,7 +206,8 @@ static void verified(void *context, const struct haul_error *error)
 #ifdef HAUL_PLANT_PUBLISH_UNVERIFIED /* in a test that shows that this is found out */
     good = true;
 #endif
-    transfer->verified = good && (transfer->body.decided || transfer->body.is_announced);
+    transfer->verified =
+        good && (transfer->verified || transfer->body.decided || transfer->body.is_announced);
     if (good) {
         name_by_hash(transfer);
         return;
@@ -241,8 +242,8 @@ static void close_arrived(struct message *message)
         error_set(&transfer->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
     if (transfer->error.status != HAUL_OK)
         body_hush(transfer, abandon, transfer);
-    else if (!body->verify || transfer->verified) /* verified: it was there, and was looked at */
-        publish(transfer);
+    else if (!body->verify || (transfer->verified && !transfer->names.sha256))
+        publish(transfer);  /* verified: it was there and was looked at, or as it was unpacked */
     else if (body->hushing) /* the last leg was to stop, when all was there */
         body_hush(transfer, finish_verifying, transfer);
     else

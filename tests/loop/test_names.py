@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What files are called: by the server, by templates, by directories; and that nothing leads out of the directory."""
 
+import base64
+import gzip
 import hashlib
 import os
 import signal
@@ -227,6 +229,17 @@ def test_hash_of_a_large_file(origin, target, options):
 def test_hash_besides_a_checksum(origin, target):
     body = body_bytes(10)
     run_good("-d", target, "-o", "{sha256}", "--checksum=md5=" + hashlib.md5(body).hexdigest(), origin.url("/bytes/10"))
+    check_files(target, {hashlib.sha256(body).hexdigest(): body})
+
+
+@pytest.mark.parametrize("announced", ("packed", "plain"))
+def test_hash_of_what_was_unpacked(origin, target, announced):
+    body = body_bytes(3000)
+    packed = gzip.compress(body)
+    digest = base64.b64encode(hashlib.sha256(packed if announced == "packed" else body).digest()).decode()
+    fields = [("Content-Encoding", "gzip"), ("Repr-Digest", f"sha-256=:{digest}:")]
+    origin.on("/packed")(lambda exchange: Response(200, fields, packed))
+    run_good("-d", target, "--compressed", "-o", "{sha256}", origin.url("/packed"))
     check_files(target, {hashlib.sha256(body).hexdigest(): body})
 
 
