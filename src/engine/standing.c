@@ -16,13 +16,19 @@ static void note_version(struct request *request)
     const struct haul_options *options = request->worker->options;
     struct span etag = response_field(request->response, "etag");
     struct sink *sink = request->leg->transfer->sink;
+    int64_t modified_s;
 
     if (!options->remote_time && !options->conditional_get)
         return;
-    sink->has_modified =
-        field_date(response_field(request->response, "last-modified"), &sink->modified_s);
+    /* A 206 need not repeat it (RFC 9110 15.3.7). */
+    if (field_date(response_field(request->response, "last-modified"), &modified_s)) {
+        sink->has_modified = true;
+        sink->modified_s = modified_s;
+    } else if (request->whole) {
+        sink->has_modified = false;
+    }
     text_clear(&sink->etag);
-    if (request_check_value(etag))
+    if (request->leg->source == 0) /* a mirror's says nothing to the server that is asked first */
         text_add(&sink->etag, etag);
 }
 
@@ -34,7 +40,7 @@ static bool is_known(const struct request *request)
     const struct response *response = request->response;
     int64_t modified_s;
 
-    if (!request->whole || !sink->known)
+    if (!request->whole || !sink->known || request->leg->source != 0)
         return false;
     if (sink->known_etag.len > 0)
         return field_same_etag(response_field(response, "etag"), text_span(&sink->known_etag));
@@ -84,7 +90,7 @@ void request_hear(struct request *request)
     } else if (sink->operations->rename) {
         request->state = REQUEST_NAMING;
         request->step = true;
-        sink->operations->rename(sink, text_span(&name));
+        sink->operations->rename(sink, text_span(&name), false);
     } else {
         show_name(transfer, &name);
         request_named(request);
@@ -110,4 +116,5 @@ void request_add_condition(struct request *request, struct request_head *head, s
         return;
     field_add_date(sink->known_modified_s, date);
     head->if_modified_since = text_span(date);
+    request->conditional = date->len > 0;
 }

@@ -141,6 +141,7 @@ static struct sink *make_file_sink(const struct haul_download *transfer, const c
         .overwrite = options->allow_overwrite,
         .no_clobber = options->no_clobber,
         .fresh = options->conditional_get,
+        .special = transfer->body.single,
         .remote_time = options->remote_time,
         .check = options->check_integrity && transfer->body.decided,
         .direct = options->direct,

@@ -243,7 +243,8 @@ void field_add_date(int64_t unix_s, struct text *out)
     time_t time = (time_t)unix_s;
     struct tm utc;
 
-    gmtime_r(&time, &utc);
+    if (!gmtime_r(&time, &utc) || utc.tm_year > 9999 - 1900 || utc.tm_year < 1 - 1900)
+        return;
     text_printf(out, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[utc.tm_wday], utc.tm_mday,
                 month_names[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
 }

@@ -22,7 +22,7 @@ struct date {
 bool date_to_unix(const struct date *date, int64_t *unix_s);
 /* An HTTP-date in any of its three forms (RFC 9110 5.6.7), as seconds since 1970. */
 bool field_date(struct span value, int64_t *unix_s);
-/* Appends it in the form that is to be sent; of the years 1 to 9999. */
+/* Appends it in the form that is to be sent, if it is of the years 1 to 9999. */
 void field_add_date(int64_t unix_s, struct text *out);
 /* Retry-After (RFC 9110 10.2.3): seconds, or a date against now_s; a date gone by is 0; never
  * more than 292 years, so that it can be counted in nanoseconds. */

@@ -268,7 +268,7 @@ static void final_looked_for(struct op *op, int res)
 /* Of a file that another program may have left, or that must not be there. */
 static void look_for_final(struct sink_file *file)
 {
-    if (file->sink.known || extents_count(&file->sink.stored) > 0 ||
+    if (file->sink.known || file->replaces || extents_count(&file->sink.stored) > 0 ||
         !(file->proceed || file->check || (!file->auto_renaming && !file->overwrite)))
         sink_step_end(&file->sink, &fine);
     else
@@ -595,6 +595,7 @@ struct sink *sink_file_create(struct directories *directories,
     file->overwrite = options->overwrite;
     file->no_clobber = options->no_clobber;
     file->fresh = options->fresh;
+    file->special = options->special;
     file->remote_time = options->remote_time;
     file->check = options->check;
     file->durable = options->durable;

@@ -232,23 +232,28 @@ static void name_kept(struct op *op, int res)
     name_given(sink_file_of_op(op));
 }
 
-/* For a later run that asks whether there is another version. */
+/* For a later run that asks whether there is another version. False: it must ask by the time. */
 static bool mark(struct sink_file *file)
 {
     const struct sink *sink = &file->sink;
     struct known_mark known = {
         .key = span_make(file->key, KNOWN_KEY_BYTES),
         .elsewhere = file->renamed || file->number > 0,
-        .etag = text_span(&sink->etag),
+        .bytes = extents_prefix(&sink->stored),
+        .made_ns = ring_file_clock_ns(sink->ring),
     };
     struct text value = {0};
     bool marked;
 
+    if (sink->etag.len > 0 && known_is_etag(text_span(&sink->etag)))
+        known.etag = text_span(&sink->etag);
+    else if (sink->validator.len > 0 && sink->validator.data[0] == '"') /* it was all there */
+        known.etag = text_span(&sink->validator);
     known_write(&known, &value);
     marked = !value.failed && value.len <= RING_ATTRIBUTE_BYTES_MAX &&
              ring_set_attribute(sink->ring, file->fd, KNOWN_ATTRIBUTE, text_span(&value)) == 0;
     text_free(&value);
-    return marked;
+    return marked && known.etag.len > 0;
 }
 
 static void rename_file(struct sink_file *file);
@@ -288,22 +293,35 @@ static void rename_now(struct sink_file *file, bool replace)
                 first_name(file), file_name_of(file), replace);
 }
 
-/* What has come to stand there since this run began is another download's of it. */
+/* What has come to stand there since this run began is another download's of it; and what was to be
+ * replaced may be the user's work by now. */
+static bool may_replace(const struct sink_file *file, int res)
+{
+    const struct ring_standing *there = file->looked_at;
+
+    if (res != 1)
+        return false;
+    if (file->replaces && there->regular && there->bytes == file->sink.known_bytes &&
+        there->modified_s == file->sink.known_modified_s)
+        return true;
+    return file->overwrite && there->changed_ns < directories_began_ns(file->directories);
+}
+
 static void target_looked_at(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
-    bool new = res == 1 && file->looked_at->changed_ns >= directories_began_ns(file->directories);
+    bool replace = may_replace(file, res);
 
     free(file->looked_at);
     file->looked_at = NULL;
-    rename_now(file, !new);
+    rename_now(file, replace);
 }
 
 /* Whether it replaces something or not, the old file is there until the new one has its name. */
 static void rename_file(struct sink_file *file)
 {
-    if (!file->overwrite || file->replaces || file->aside) {
-        rename_now(file, file->replaces && !file->aside);
+    if ((!file->overwrite && !file->replaces) || file->aside) {
+        rename_now(file, false);
         return;
     }
     file->looked_at = alloc_zeroed(sizeof(*file->looked_at));
@@ -340,7 +358,9 @@ static void describe(struct sink_file *file)
     const struct sink *sink = &file->sink;
     bool by_time = file->remote_time;
 
-    if (file->fresh && !file->aside && (!mark(file) || sink->etag.len == 0))
+    if (file->adopted && !file->begun)
+        return; /* it is as it was found */
+    if (file->fresh && !file->aside && !mark(file))
         by_time = true;
     if (by_time && sink->has_modified)
         (void)ring_set_modified(sink->ring, file->fd, sink->modified_s);

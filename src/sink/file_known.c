@@ -41,29 +41,33 @@ static void fail_look(struct sink_file *file)
     file_fail(file, HAUL_OUT_OF_MEMORY, 0, "out of memory");
 }
 
-static bool is_known(const struct sink_file *file, int res, struct span *etag)
+/* Whether what was looked at is of this URL, and what it says; mark->key is empty if it says
+ * nothing. */
+static bool is_of_url(const struct sink_file *file, int res, struct known_mark *mark)
 {
     const struct ring_standing *standing = file->looked_at;
-    struct known_mark mark;
 
-    *etag = span_of(NULL);
     if (res != 1 || !standing->regular)
         return false;
-    if (!known_read(span_make(standing->attribute, standing->attribute_bytes), &mark))
-        return !file->proceed && is_ours(file);
-    *etag = mark.etag;
-    return span_equal(mark.key, span_make(file->key, KNOWN_KEY_BYTES));
+    if (!known_read(span_make(standing->attribute, standing->attribute_bytes), mark)) {
+        *mark = (struct known_mark){.bytes = standing->bytes};
+        return !file->proceed && !file->special && is_ours(file);
+    }
+    return span_equal(mark->key, span_make(file->key, KNOWN_KEY_BYTES)) &&
+           (!file->proceed || mark->bytes == standing->bytes);
 }
 
-static void take_known(struct sink_file *file, struct span etag)
+/* What has another size than it had is no version any more; but it is this URL's, and what is
+ * fetched takes its place. */
+static void take_known(struct sink_file *file, const struct known_mark *mark)
 {
     struct sink *sink = &file->sink;
 
-    sink->known = true;
+    sink->known = mark->bytes == file->looked_at->bytes;
     sink->known_bytes = file->looked_at->bytes;
     sink->known_modified_s = file->looked_at->modified_s;
     text_clear(&sink->known_etag);
-    text_add(&sink->known_etag, etag);
+    text_add(&sink->known_etag, mark->etag);
     file->replaces = is_ours(file);
     if (sink->known_etag.failed)
         fail_look(file);
@@ -74,10 +78,10 @@ static void take_known(struct sink_file *file, struct span etag)
 static void other_looked_at(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
-    struct span etag;
+    struct known_mark mark;
 
-    if (is_known(file, res, &etag))
-        take_known(file, etag);
+    if (is_of_url(file, res, &mark))
+        take_known(file, &mark);
     else
         end_look(file);
 }
@@ -126,10 +130,10 @@ static void find_elsewhere(struct sink_file *file)
 static void looked_at(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
-    struct span etag;
+    struct known_mark mark;
 
-    if (is_known(file, res, &etag))
-        take_known(file, etag);
+    if (is_of_url(file, res, &mark))
+        take_known(file, &mark);
     else
         find_elsewhere(file);
 }
@@ -140,16 +144,22 @@ static void look(struct sink_file *file, void (*done)(struct op *op, int res))
                  KNOWN_ATTRIBUTE, file->looked_at);
 }
 
-void file_look(struct sink_file *file, void (*then)(struct sink_file *file))
+static void look_first(struct sink_file *file, void (*done)(struct op *op, int res),
+                       void (*then)(struct sink_file *file))
 {
     file->look_then = then;
     file->replaces = false;
     file->sink.known = false;
     file->looked_at = alloc_zeroed(sizeof(*file->looked_at));
     if (file->looked_at)
-        look(file, looked_at);
+        look(file, done);
     else
         fail_look(file);
+}
+
+void file_look(struct sink_file *file, void (*then)(struct sink_file *file))
+{
+    look_first(file, looked_at, then);
 }
 
 /* --- another name ---------------------------------------------------------------------------- */
@@ -173,8 +183,20 @@ static void name_looked_for(struct op *op, int res)
     sink_step_end(&file->sink, &fine);
 }
 
+/* Nothing but the name counts. */
+static void look_whether_free(struct sink_file *file)
+{
+    file->replaces = false;
+    file->sink.known = false;
+    if (file->no_clobber || (!file->auto_renaming && !file->overwrite))
+        ring_exists(file->sink.ring, file_step(file, name_looked_for), file->directory->fd,
+                    file->wanted.data);
+    else
+        sink_step_later(&file->sink);
+}
+
 /* Where that file stood under another name so far, it keeps the temporary one. */
-void file_rename(struct sink *sink, struct span name)
+void file_rename(struct sink *sink, struct span name, bool exact)
 {
     struct sink_file *file = sink_file_of(sink);
     struct text wanted = {0};
@@ -192,12 +214,9 @@ void file_rename(struct sink *sink, struct span name)
     text_free(&wanted);
     file->renamed = true;
     if (file->fresh && !file->no_clobber)
-        file_look(file, looked);
-    else if (file->no_clobber || (!file->auto_renaming && !file->overwrite))
-        ring_exists(sink->ring, file_step(file, name_looked_for), file->directory->fd,
-                    file->wanted.data);
+        look_first(file, exact ? other_looked_at : looked_at, looked);
     else
-        sink_step_later(sink);
+        look_whether_free(file);
 }
 
 /* --- it is left ------------------------------------------------------------------------------ */
@@ -218,12 +237,12 @@ static void left_alone(struct sink_file *file)
     left(&file->sink.op, 0);
 }
 
-/* Nothing was begun: the file alone is what is there. */
+/* Of another version there may be something from an earlier run. */
 void file_leave(struct sink *sink)
 {
     struct sink_file *file = sink_file_of(sink);
 
-    if (file->begun)
+    if (file->begun || (!file->adopted && (file->fd >= 0 || file->journal.fd >= 0)))
         file_discard(file, left_alone);
     else
         ring_later(sink->ring, file_step(file, left));

@@ -69,6 +69,7 @@ struct sink_file {
     bool overwrite;
     bool no_clobber;
     bool fresh;
+    bool special;
     bool remote_time;
     bool check;
     bool durable;
@@ -225,7 +226,7 @@ bool file_cant_sync_names(int res);
 
 /* What sink.known tells of is looked for, under the wanted name or another; or the step fails. */
 void file_look(struct sink_file *file, void (*then)(struct sink_file *file));
-void file_rename(struct sink *sink, struct span name);
+void file_rename(struct sink *sink, struct span name, bool exact);
 void file_leave(struct sink *sink);
 
 /* --- file_end.c ------------------------------------------------------------------------------ */

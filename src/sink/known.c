@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The attribute: 32 hexadecimal digits, "*" or a blank, the ETag. While a directory is gone
- * through, the map is the helper thread's. */
+/* The attribute: 32 hexadecimal digits, "*" or a blank, the size, a blank, the time, a blank, the
+ * ETag. While a directory is gone through, the map is the helper thread's. */
 #include "sink/known.h"
 
 #include <stdlib.h>
@@ -28,36 +28,46 @@ void known_write(const struct known_mark *mark, struct text *value)
 {
     text_add(value, mark->key);
     text_add_char(value, mark->elsewhere ? '*' : ' ');
+    text_printf(value, "%llu %llu ", (unsigned long long)mark->bytes,
+                (unsigned long long)mark->made_ns);
     text_add(value, mark->etag);
 }
 
-/* Anybody may have written it, and it is to be sent to servers. */
-static bool is_etag(struct span s)
+/* Anybody may have written it, and it is to be sent to servers. "*" would be whatever they have. */
+bool known_is_etag(struct span etag)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.data[i] < 0x20 || s.data[i] == 0x7f)
+    for (size_t i = 0; i < etag.len; i++)
+        if ((unsigned char)etag.data[i] < 0x20 || etag.data[i] == 0x7f)
             return false;
-    return s.len == 0 || (s.data[s.len - 1] == '"' && (s.data[0] == '"' || s.data[0] == 'W'));
+    return etag.len == 0 || (etag.data[0] != '*' && etag.data[0] != ',');
 }
 
 bool known_read(struct span value, struct known_mark *mark)
 {
+    uint64_t made_ns;
+
     if (value.len < KNOWN_KEY_BYTES + 1 ||
         (value.data[KNOWN_KEY_BYTES] != '*' && value.data[KNOWN_KEY_BYTES] != ' '))
         return false;
     *mark = (struct known_mark){.key = span_sub(value, 0, KNOWN_KEY_BYTES),
-                                .elsewhere = value.data[KNOWN_KEY_BYTES] == '*',
-                                .etag = span_sub(value, KNOWN_KEY_BYTES + 1, value.len)};
+                                .elsewhere = value.data[KNOWN_KEY_BYTES] == '*'};
     for (size_t i = 0; i < KNOWN_KEY_BYTES; i++)
         if (span_hex_value(mark->key.data[i]) < 0)
             return false;
-    return is_etag(mark->etag);
+    value = span_sub(value, KNOWN_KEY_BYTES + 1, value.len);
+    if (!span_to_u64(span_cut(&value, ' '), &mark->bytes) ||
+        !span_to_u64(span_cut(&value, ' '), &made_ns) || made_ns > INT64_MAX)
+        return false;
+    mark->made_ns = (int64_t)made_ns;
+    mark->etag = value;
+    return known_is_etag(value);
 }
 
 /* --- a directory's --------------------------------------------------------------------------- */
 
 struct entry {
     struct map_node node;
+    int64_t made_ns;
     char key[KNOWN_KEY_BYTES];
     char name[];
 };
@@ -70,6 +80,20 @@ struct known_names {
     struct list waiting;
 };
 
+/* False: there is an entry that is as new. */
+static bool make_way(struct known_names *names, const struct known_mark *mark)
+{
+    struct map_node *node = map_find(&names->map, mark->key);
+
+    if (!node)
+        return true;
+    if (MAP_ITEM(node, struct entry, node)->made_ns >= mark->made_ns)
+        return false;
+    map_remove(&names->map, node);
+    free(MAP_ITEM(node, struct entry, node));
+    return true;
+}
+
 /* In a helper's thread. What there is no memory for is not known. */
 static bool found(void *context, const char *name, struct span value)
 {
@@ -78,11 +102,12 @@ static bool found(void *context, const char *name, struct span value)
     size_t bytes = strlen(name) + 1;
     struct entry *entry;
 
-    if (!known_read(value, &mark) || !mark.elsewhere || map_find(&names->map, mark.key))
+    if (!known_read(value, &mark) || !mark.elsewhere || !make_way(names, &mark))
         return true;
     entry = alloc_zeroed(sizeof(*entry) + bytes);
     if (!entry)
         return false;
+    entry->made_ns = mark.made_ns;
     memcpy(entry->key, mark.key.data, mark.key.len);
     memcpy(entry->name, name, bytes);
     if (map_put(&names->map, &entry->node, span_make(entry->key, sizeof(entry->key))))

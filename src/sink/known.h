@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What finished files say about themselves, so that a later run can ask whether they are still what
- * the server has: an attribute with a hash of the URL and the ETag. No URL is written down, for
- * there may be secrets in it.
+ * the server has: an attribute with a hash of the URL, the size and the ETag. No URL is written
+ * down, for there may be secrets in it. A file of another size than it says was changed after that,
+ * or lost its data in a crash.
  *
  * A file need not be called as its URL is: the server or a template may have named it, or the name
  * was taken. Such files say so, and a directory is gone through once for all of them when one is
@@ -27,10 +28,14 @@ enum { KNOWN_KEY_BYTES = 32 };
 struct known_mark {
     struct span key;  /* of the URL: KNOWN_KEY_BYTES digits */
     bool elsewhere;   /* the URL would give it another name */
+    uint64_t bytes;   /* of the file */
+    int64_t made_ns;  /* when it was written: of two files of one URL, the newer one counts */
     struct span etag; /* as it was sent, weak or strong; empty: there was none */
 };
 
 void known_key(struct span url, char key[KNOWN_KEY_BYTES + 1]);
+/* Whether an ETag may be written down, to be sent again. Some servers forget the quotes. */
+bool known_is_etag(struct span etag);
 void known_write(const struct known_mark *mark, struct text *value);
 /* False: it says nothing that can be understood. */
 bool known_read(struct span value, struct known_mark *mark);

@@ -83,8 +83,9 @@ struct sink_operations {
     bool (*scarce)(struct sink *sink);
     /* The file is to have another name than what prepare was told, because only now it is known;
      * after prepare. Afterwards `standing` and `known` are of that name. Its temporary names stay.
-     * NULL: it has no name. */
-    void (*rename)(struct sink *sink, struct span name);
+     * exact: the name tells what is in it, so what an older version is called is no good. NULL: it
+     * has no name. */
+    void (*rename)(struct sink *sink, struct span name, bool exact);
     /* What `standing` or `known` tell of is the download: ends it, with what else is there of it.
      * NULL: there never is any. */
     void (*leave)(struct sink *sink);
@@ -195,6 +196,7 @@ struct sink_file_options {
     bool overwrite;        /* the finished file replaces what has its name */
     bool no_clobber;       /* what has its name is the download, whatever it is */
     bool fresh;            /* finished files say what they are, and are found again by that */
+    bool special;          /* not all that the URL stands for: a file that says nothing is not it */
     bool remote_time;      /* they get the time of their last change on the server */
     bool check;            /* take such a file up to be read: it may be all that is wanted */
     enum haul_direct direct;

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files that are there already: whether the server has another version, and what time they have."""
 
+import ctypes
 import email.utils
+import hashlib
 import os
 import signal
+import tempfile
 from urllib.parse import quote
 
 import pytest
@@ -80,7 +83,7 @@ def test_time_of_a_file_in_parts(origin, target):
     assert os.stat(target / "5000000").st_mtime == MODIFIED_S
 
 
-@pytest.mark.parametrize("etag", ('"1"', 'W/"1"', '"a, \x80"'))
+@pytest.mark.parametrize("etag", ('"1"', 'W/"1"', '"a, \x80"', "unquoted", 'W/unquoted', '"half'))
 def test_same_version(origin, target, etag):
     versions = Versions(origin, etag=etag)
     ended = twice(target, versions.url())
@@ -125,6 +128,95 @@ def test_without_attributes_the_time_counts(origin, target, modified):
     assert origin.requests[-1].header("if-modified-since")
     assert versions.bodies == (1 if modified else 2)
     check_files(target, {"file": versions.body})
+
+
+@pytest.mark.parametrize("etag", ("*", '"' + "x" * 600 + '"'))
+def test_etag_that_is_not_written_down(origin, target, etag):
+    versions = Versions(origin, etag=etag, modified=MODIFIED)
+    twice(target, versions.url())
+    assert versions.bodies == 1
+    assert origin.requests[-1].header("if-none-match") is None
+    assert origin.requests[-1].header("if-modified-since") == MODIFIED
+
+
+@pytest.mark.parametrize("modified_s", (-10**11, -1, 1 << 33, 1 << 40, 1 << 57))
+def test_time_that_no_date_can_tell(origin, modified_s):
+    class Time(ctypes.Structure):
+        _fields_ = [("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long)]
+
+    versions = Versions(origin)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # where times have 64 bits
+        path = os.path.join(folder, "file")
+        open(path, "wb").close()
+        times = (Time * 2)(Time(0, 0), Time(modified_s, 0))
+        assert ctypes.CDLL(None).utimensat(-100, path.encode(), times, 0) == 0
+        asked = 0 < os.stat(path).st_mtime + 62135596800 < 315537897600
+        run_good("-d", folder, "--conditional-get", versions.url())
+        check_files(folder, {"file": versions.body})
+    assert bool(origin.requests[-1].header("if-modified-since")) == asked
+
+
+@pytest.mark.parametrize("size", (0, 10, 2000))
+def test_file_of_another_size_is_fetched_anew(origin, target, size):
+    """Somebody has changed it, or a crash has cost it its content."""
+    versions = Versions(origin)
+    run_good("-d", target, "--conditional-get", versions.url())
+    os.truncate(target / "file", size)
+    run_good("-d", target, "--conditional-get", "--auto-file-renaming=false", versions.url())
+    assert origin.requests[-1].header("if-none-match") is None
+    check_files(target, {"file": versions.body})
+    run_good("-d", target, "--conditional-get", versions.url())
+    assert versions.bodies == 2
+
+
+def test_changed_while_its_successor_comes(origin, target):
+    versions = Versions(origin)
+    run_good("-d", target, "--conditional-get", versions.url())
+    versions.etag, versions.body = '"2"', body_bytes(2000, seed=2)
+    plain = versions.answer
+
+    @origin.on("/v")
+    def answer(exchange):
+        (target / "file").write_bytes(b"mine")
+        return plain(exchange)
+
+    run_good("-d", target, "--conditional-get", versions.url())
+    check_files(target, {"file": b"mine", "file.1": versions.body})
+
+
+@pytest.mark.parametrize("options", ((), (XATTR_OFF,)))
+def test_parts_are_no_versions_of_the_file(origin, target, options):
+    url = origin.url(f"/bytes/1000?modified={quote(MODIFIED)}")
+    run_good("-d", target, "-R", *options, url)
+    run_good("-d", target, "--conditional-get", *options, "--range", "0-99", url)
+    run_good("-d", target, "--conditional-get", *options, "--range", "100-199", url)
+    body = body_bytes(1000)
+    check_files(target, {"1000": body, "1000.1": body[:100], "1000.2": body[100:200]})
+
+
+def test_mirror_with_the_same_etag(origin, target, tmp_path):
+    """It proves nothing, neither now nor the next time."""
+    versions = Versions(origin)
+    other = body_bytes(500, seed=5)
+    origin.on("/mirror")(lambda exchange: Response(200, [("ETag", '"1"')], other))
+    run_good("-d", target, "--conditional-get", versions.url())
+    listing = tmp_path / "list"
+    listing.write_text(f"{versions.url()}\t{origin.url('/mirror/file')}\n")
+    versions.status = 404
+    run_good("-d", target, "--conditional-get", "-i", listing)
+    check_files(target, {"file": other})
+    versions.status = None
+    run_good("-d", target, "--conditional-get", "-i", listing)
+    check_files(target, {"file": versions.body})
+
+
+def test_checked_file_keeps_what_it_says(origin, target):
+    versions = Versions(origin)
+    checksum = "--checksum=sha-256=" + hashlib.sha256(versions.body).hexdigest()
+    run_good("-d", target, "--conditional-get", checksum, versions.url())
+    before = os.getxattr(target / "file", ATTRIBUTE)
+    run_good("-d", target, "--conditional-get", "-V", checksum, versions.url())
+    assert os.getxattr(target / "file", ATTRIBUTE) == before and versions.bodies == 1
 
 
 def test_files_of_other_programs(origin, target):
@@ -198,6 +290,16 @@ def test_templates(origin, target, template):
     assert len(tree(target)) == 1
 
 
+def test_another_version_has_another_hash(origin, target):
+    versions = Versions(origin)
+    bodies = [versions.body, body_bytes(2000, seed=2), versions.body]
+    for number, body in enumerate(bodies):
+        versions.etag, versions.body = f'"{number}"', body
+        twice(target, "-o", "{sha256}", versions.url())
+    assert versions.bodies == 3
+    check_files(target, {hashlib.sha256(body).hexdigest(): body for body in bodies})
+
+
 def test_not_modified_unasked(origin, target):
     versions = Versions(origin)
     versions.status = 304
@@ -251,6 +353,32 @@ def test_partial_file_is_gone_on_with(origin, target):
     check_files(target, {"f": body_bytes(size)})
     run_good("-d", target, "--conditional-get", "-o", "f", url)
     assert origin.requests[-1].header("if-none-match") == '"2"'
+
+
+def test_version_that_was_taken_back(origin, target):
+    """The finished file is right again: of the other one nothing is left."""
+    versions = Versions(origin)
+    versions.body = body_bytes(3_000_000)
+    plain = versions.answer
+    run_good("-d", target, "--conditional-get", versions.url())
+
+    @origin.on("/v")
+    def other(exchange):
+        exchange.head(200, [("Content-Length", 3_000_000), ("ETag", '"2"')])
+        exchange.body(1_500_000)
+        while not exchange.origin.stopping.is_set():
+            exchange.sleep(0.05)
+
+    with Haul("-d", target, "--conditional-get", "--auto-save-interval=0.2", versions.url()) as haul:
+        haul.wait_until(lambda: any(name.endswith(".journal") for name in tree(target)), "it is noted")
+        haul.signal(signal.SIGTERM)
+        haul.finish()
+    assert len(tree(target)) == 3
+    origin.on("/v")(plain)
+    for _ in range(2):
+        run_good("-d", target, "--conditional-get", versions.url())
+        check_files(target, {"file": versions.body})
+    assert origin.requests[-1].header("if-none-match") == '"1"'
 
 
 @pytest.mark.parametrize("options", ((), (XATTR_OFF,), ("--threads=2",), ("-R",)))

@@ -25,8 +25,11 @@ static void test_mark(void **state)
     assert_int_equal(strlen(key), KNOWN_KEY_BYTES);
     assert_string_not_equal(key, other);
     for (size_t i = 0; i < COUNT_OF(etags) * 2; i++) {
-        struct known_mark mark = {
-            .key = span_of(key), .elsewhere = i % 2, .etag = span_of(etags[i / 2])};
+        struct known_mark mark = {.key = span_of(key),
+                                  .elsewhere = i % 2,
+                                  .bytes = UINT64_MAX - i,
+                                  .made_ns = (int64_t)i,
+                                  .etag = span_of(etags[i / 2])};
         struct text value = {0};
         struct known_mark read;
 
@@ -34,6 +37,7 @@ static void test_mark(void **state)
         assert_true(known_read(text_span(&value), &read));
         assert_span(read.key, key);
         assert_int_equal(read.elsewhere, i % 2);
+        assert_true(read.bytes == UINT64_MAX - i && read.made_ns == (int64_t)i);
         assert_span(read.etag, etags[i / 2]);
         for (size_t cut = 0; cut < KNOWN_KEY_BYTES + 1; cut++)
             assert_false(known_read(span_sub(text_span(&value), 0, cut), &read));
@@ -44,9 +48,15 @@ static void test_mark(void **state)
 static void test_bad_mark(void **state)
 {
     static const char *const values[] = {
-        "0123456789abcdef0123456789abcdeg \"a\"",    "0123456789abcdef0123456789abcdef+\"a\"",
-        "0123456789abcdef0123456789abcdef a",        "0123456789abcdef0123456789abcdef \"a\"\r\n",
-        "0123456789abcdef0123456789abcdef \"a\nb\"", "0123456789abcdef0123456789abcdef X\"a\"",
+        "0123456789abcdef0123456789abcdeg 1 2 \"a\"",
+        "0123456789abcdef0123456789abcdef+1 2 \"a\"",
+        "0123456789abcdef0123456789abcdef \"a\"",
+        "0123456789abcdef0123456789abcdef 1 \"a\"",
+        "0123456789abcdef0123456789abcdef -1 2 \"a\"",
+        "0123456789abcdef0123456789abcdef 1 18446744073709551615 \"a\"",
+        "0123456789abcdef0123456789abcdef 1 2 \"a\"\r\n",
+        "0123456789abcdef0123456789abcdef 1 2 \"a\nb\"",
+        "0123456789abcdef0123456789abcdef 1 2 *",
     };
 
     (void)state;
@@ -62,7 +72,7 @@ static void test_bad_mark(void **state)
 
 static enum haul_status rename_sink(struct user *user, const char *name)
 {
-    return STEP(user, user->sink->operations->rename(user->sink, span_of(name)));
+    return STEP(user, user->sink->operations->rename(user->sink, span_of(name), false));
 }
 
 static enum haul_status leave(struct user *user)
