@@ -348,6 +348,10 @@ static void change_version(struct answer *answer, const struct request *request)
 
 static void spoil(struct answer *answer, const struct request *request)
 {
+    if (answer->status == 206 && dice_permille(answer->dice, 300)) {
+        spoil_range(answer); /* the worst that can be done, where it can be */
+        return;
+    }
     switch (dice_below(answer->dice, 22)) {
     case 0:
     case 1:
@@ -356,6 +360,8 @@ static void spoil(struct answer *answer, const struct request *request)
     case 2:
     case 3:
     case 4:
+    case 7:
+    case 8:
     case 16:
     case 17:
     case 18:
@@ -367,11 +373,6 @@ static void spoil(struct answer *answer, const struct request *request)
     case 5:
     case 6:
         spoil_status(answer);
-        break;
-    case 7:
-    case 8:
-        if (answer->status == 206)
-            spoil_range(answer);
         break;
     case 9:
         plan_whole(answer);
