@@ -11,7 +11,9 @@
  *     go through the directory, once for all --> a file of this URL --> look at that --^
  *
  * The wanted name is looked at, not the one with a number that this download may have got besides
- * another: but what says nothing of itself is only taken for this URL's if the name is ours.
+ * another. What is of this URL is replaced, whoever has claimed its name: for that one finds that
+ * it is taken, and looks for another. What says nothing of itself is only taken for this URL's if
+ * the name is ours.
  */
 #include <stdlib.h>
 
@@ -20,8 +22,7 @@
 
 static void look(struct sink_file *file, void (*done)(struct op *op, int res));
 
-/* Whatever is there under the wanted name, it may be replaced only if no other download of this
- * engine is to have that name. */
+/* Whether no other download of this engine is to have the wanted name. */
 static bool is_ours(const struct sink_file *file)
 {
     return file->name_claimed && file->number == 0;
@@ -68,7 +69,9 @@ static void take_known(struct sink_file *file, const struct known_mark *mark)
     sink->known_modified_s = file->looked_at->modified_s;
     text_clear(&sink->known_etag);
     text_add(&sink->known_etag, mark->etag);
-    file->replaces = is_ours(file);
+    file->replaces = true;
+    if (mark->key.len > 0)
+        file_show_wanted(file);
     if (sink->known_etag.failed)
         fail_look(file);
     else

@@ -144,6 +144,7 @@ void file_show_wanted(struct sink_file *file)
 {
     lock_names(file);
     give_name(file); /* its bytes are sink.name's */
+    file->number = 0;
     text_clear(&file->sink.name);
     text_add(&file->sink.name, text_span(&file->wanted));
     unlock_names(file);

@@ -306,6 +306,39 @@ static void test_known(void **state)
     end();
 }
 
+/* Whoever has claimed its name meanwhile: a file of this URL is replaced, and the other finds that
+ * the name is taken. */
+static void test_known_though_claimed(void **state)
+{
+    struct user other, user;
+
+    (void)state;
+    begin();
+    if (!has_attributes()) {
+        end();
+        skip();
+    }
+    fetch_fresh("a", URL, NULL, "\"1\"", "one");
+    make_fresh(&other, "a", OTHER);
+    assert_int_equal(prepare(&other), HAUL_OK);
+    assert_span(text_span(&other.sink->name), "a");
+    make_fresh(&user, "a", URL);
+    fetch(&user, "two");
+    assert_true(user.sink->known);
+    assert_span(text_span(&user.sink->name), "a");
+    assert_int_equal(publish(&user), HAUL_OK);
+    assert_path(&user, "a");
+    assert_file("a", "two");
+    assert_int_equal(open_sink(&other, false), HAUL_OK);
+    assert_int_equal(put_now(&other, "other", 0), HAUL_OK);
+    assert_int_equal(publish(&other), HAUL_OK);
+    assert_path(&other, "a.1");
+    assert_file("a", "two");
+    release(&user);
+    release(&other);
+    end();
+}
+
 /* What says nothing of itself may be of this URL; no link and no directory is. */
 static void test_unmarked(void **state)
 {
@@ -370,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_no_clobber),
         cmocka_unit_test(test_overwrite),
         cmocka_unit_test(test_known),
+        cmocka_unit_test(test_known_though_claimed),
         cmocka_unit_test(test_unmarked),
         cmocka_unit_test(test_time),
     };
