@@ -247,7 +247,9 @@ static bool find_netrc(struct app *app, struct haul_error *error)
         text_printf(&app->netrc_path, "%s", options->netrc_path);
     else if (home && *home != '\0')
         text_printf(&app->netrc_path, "%s/.netrc", home);
-    return true;
+    if (app->netrc_path.failed)
+        error_set(error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
+    return !app->netrc_path.failed;
 }
 
 static const char *environment(const char *name)

@@ -295,7 +295,8 @@ static enum transfer_verdict judge_redirect(struct leg *leg, const struct respon
     if (++leg->redirects > redirects_max)
         return drop(leg, HAUL_REDIRECTS, "more than %u redirects in a row", redirects_max);
     if (!url_resolve(&leg->next_url, &leg->url, location, &error))
-        return drop(leg, HAUL_REDIRECTS, "redirected to a place haul can't go: %s", error.text);
+        return drop(leg, error.status == HAUL_OUT_OF_MEMORY ? HAUL_OUT_OF_MEMORY : HAUL_REDIRECTS,
+                    "redirected to a place haul can't go: %s", error.text);
     if (leg->url.secure && !leg->next_url.secure && !transfer->worker->options->allow_downgrade) {
         url_free(&leg->next_url);
         return drop(

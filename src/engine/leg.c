@@ -396,15 +396,17 @@ static bool has_own_authorization(const struct leg *leg)
                                SPAN("Authorization")));
 }
 
-static bool can_answer(struct leg *leg)
+static enum login_answer answer(struct leg *leg)
 {
     struct session *session = &leg->transfer->engine->session;
     uint64_t random[2] = {fresh_random(leg), fresh_random(leg)};
     struct login_ask ask;
 
     if (leg->outcome != LEG_FAILED || leg->error.status != HAUL_UNAUTHORIZED ||
-        leg->challenge.len == 0 || leg->challenge.failed || has_own_authorization(leg))
-        return false;
+        has_own_authorization(leg))
+        return LOGIN_IN_VAIN;
+    if (leg->challenge.failed)
+        return LOGIN_NO_MEMORY;
     ask = login_ask(leg);
     return logins_answer(session->logins, &ask, text_span(&leg->challenge), random, &leg->login);
 }
@@ -417,13 +419,20 @@ static void learn(struct leg *leg)
 
     while (rest.len > 0)
         jar_take(engine->session.jar, &leg->url, span_cut(&rest, '\n'), ring_wall_s(engine->ring));
-    if (can_answer(leg)) {
+    switch (answer(leg)) {
+    case LOGIN_ANSWERED:
         log_write(&engine->log, HAUL_LOG_INFO, "%s: the server asks for a login, and gets it",
                   leg->transfer->shown_url);
         leg->outcome = LEG_CHALLENGED;
         leg->error = fine;
-    } else {
+        break;
+    case LOGIN_NO_MEMORY:
+        error_set(&leg->error, HAUL_OUT_OF_MEMORY, 0, "out of memory");
         leg->login = (struct login_state){0};
+        break;
+    case LOGIN_IN_VAIN:
+        leg->login = (struct login_state){0};
+        break;
     }
     forget_fields(leg);
 }

@@ -97,16 +97,19 @@ static bool read_parameters(struct digest_challenge *read, const struct challeng
 bool digest_challenge_read(struct digest_challenge *read, const struct challenge *challenge)
 {
     struct text value = {0};
-    bool good;
+    bool good, starved;
 
     *read = (struct digest_challenge){.hash = HASH_MD5};
     if (!span_equal_nocase(challenge->scheme, SPAN("Digest")))
         return false;
     good = read_parameters(read, challenge, &value);
+    starved = value.failed || read->realm.failed || read->nonce.failed || read->opaque.failed;
     text_free(&value);
-    if (!good)
-        digest_challenge_free(read);
-    return good;
+    if (good)
+        return true;
+    digest_challenge_free(read);
+    read->realm.failed = starved;
+    return false;
 }
 
 void digest_challenge_free(struct digest_challenge *challenge)

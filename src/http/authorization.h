@@ -31,7 +31,7 @@ struct digest_challenge {
     struct text opaque;
 };
 
-/* False: it is none, or one that can't be answered. */
+/* False: it is none, or one that can't be answered; or, if read->realm.failed, out of memory. */
 bool digest_challenge_read(struct digest_challenge *read, const struct challenge *challenge);
 void digest_challenge_free(struct digest_challenge *challenge);
 

@@ -101,7 +101,8 @@ static bool may_go(const struct request_head *head, struct span name)
 {
     if (span_starts_nocase(name, SPAN("Content-")))
         return !head->body_left && (head->has_body || !head->other_origin);
-    return !head->other_origin;
+    /* That one is written to the proxy only, which stays the same. */
+    return !head->other_origin || span_equal_nocase(name, SPAN("Proxy-Authorization"));
 }
 
 static bool set_has(const struct request_head *head, size_t set, struct span name)

@@ -38,6 +38,12 @@ static bool read_all(int fd, size_t bytes_max, struct text *content)
     }
 }
 
+static void cant_read(const char *path, struct haul_error *error)
+{
+    error_set(error, errno == ENOMEM ? HAUL_OUT_OF_MEMORY : HAUL_BAD_OPTION, errno, "can't read %s",
+              path);
+}
+
 bool files_read(const char *path, size_t bytes_max, struct text *content, bool *private,
                 struct haul_error *error)
 {
@@ -46,12 +52,12 @@ bool files_read(const char *path, size_t bytes_max, struct text *content, bool *
     bool good;
 
     if (fd < 0) {
-        error_set(error, HAUL_BAD_OPTION, errno, "can't read %s", path);
+        cant_read(path, error);
         return false;
     }
     good = fstat(fd, &status) == 0 && read_all(fd, bytes_max, content);
     if (!good)
-        error_set(error, HAUL_BAD_OPTION, errno, "can't read %s", path);
+        cant_read(path, error);
     else if (private)
         *private = !S_ISREG(status.st_mode) || (status.st_mode & (S_IRWXG | S_IRWXO)) == 0;
     close(fd);
@@ -127,13 +133,15 @@ bool files_replace(const char *path, struct span content, struct haul_error *err
     bool good = false;
 
     text_printf(&temporary, "%s.XXXXXX", target);
-    errno = ENOMEM;
     if (is_special(target))
         good = write_into(target, content);
     else if (!temporary.failed)
         good = replace(target, temporary.data, content);
+    else
+        errno = ENOMEM;
     if (!good)
-        error_set(error, HAUL_FILE_IO, errno, "can't write %s", path);
+        error_set(error, errno == ENOMEM ? HAUL_OUT_OF_MEMORY : HAUL_FILE_IO, errno,
+                  "can't write %s", path);
     text_free(&temporary);
     free(real);
     return good;

@@ -278,8 +278,10 @@ static void take_digest(struct offer *best, const struct challenge *challenge)
 {
     struct digest_challenge digest;
 
-    if (!digest_challenge_read(&digest, challenge))
+    if (!digest_challenge_read(&digest, challenge)) {
+        best->realm.failed = best->realm.failed || digest.realm.failed;
         return;
+    }
     if (best->scheme == LOGIN_DIGEST && digest.hash <= best->digest.hash) {
         digest_challenge_free(&digest);
         return;
@@ -325,6 +327,7 @@ static bool is_new(const struct offer *offer, const struct login_state *state, u
     return offer->digest.stale || state->answers == 0 || realm != state->realm;
 }
 
+/* False: out of memory. */
 static bool remember(struct logins *logins, const struct login_ask *ask, struct offer *offer,
                      const uint64_t random[2])
 {
@@ -344,26 +347,29 @@ static bool remember(struct logins *logins, const struct login_ask *ask, struct 
     return true;
 }
 
-bool logins_answer(struct logins *logins, const struct login_ask *ask, struct span challenges,
-                   const uint64_t random[2], struct login_state *state)
+enum login_answer logins_answer(struct logins *logins, const struct login_ask *ask,
+                                struct span challenges, const uint64_t random[2],
+                                struct login_state *state)
 {
+    enum login_answer answer = LOGIN_IN_VAIN;
     struct offer offer;
     struct who who;
     uint64_t realm;
-    bool answered;
 
     if (!find_who(logins, ask, &who))
-        return false;
+        return LOGIN_IN_VAIN;
     choose(challenges, who.bearer.len > 0, &offer);
     realm = span_hash(text_span(&offer.realm), logins->seed);
-    answered = !offer.realm.failed && is_new(&offer, state, realm) &&
-               remember(logins, ask, &offer, random);
+    if (offer.realm.failed)
+        answer = LOGIN_NO_MEMORY;
+    else if (is_new(&offer, state, realm))
+        answer = remember(logins, ask, &offer, random) ? LOGIN_ANSWERED : LOGIN_NO_MEMORY;
     free_offer(&offer);
-    if (!answered)
-        return false;
+    if (answer != LOGIN_ANSWERED)
+        return answer;
     state->answers++;
     state->realm = realm;
-    return true;
+    return LOGIN_ANSWERED;
 }
 
 /* --- begin and end --------------------------------------------------------------------------- */

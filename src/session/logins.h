@@ -47,9 +47,16 @@ void logins_destroy(struct logins *logins); /* NULL is allowed */
 /* Appends the value of Authorization for the request, if any. */
 void logins_authorize(struct logins *logins, const struct login_ask *ask, struct login_state *state,
                       struct text *value);
+enum login_answer {
+    LOGIN_IN_VAIN, /* there is no answer, or it has been given already */
+    LOGIN_ANSWERED,
+    LOGIN_NO_MEMORY
+};
+
 /* A 401: remembers what it asks for. challenges: its WWW-Authenticate fields, with line feeds
- * between. False: there is no answer, or it has been given in vain. */
-bool logins_answer(struct logins *logins, const struct login_ask *ask, struct span challenges,
-                   const uint64_t random[2], struct login_state *state);
+ * between. */
+enum login_answer logins_answer(struct logins *logins, const struct login_ask *ask,
+                                struct span challenges, const uint64_t random[2],
+                                struct login_state *state);
 
 #endif

@@ -48,7 +48,8 @@ static bool load_cookies(struct session *session, const struct session_setup *se
     return true;
 }
 
-/* A netrc file that can't be read is one that has nothing: it is there for other programs too. */
+/* A netrc file that can't be read is one that has nothing: it is there for other programs too.
+ * False: out of memory. */
 static bool read_netrc(const struct session_setup *setup, struct netrc **netrc)
 {
     struct haul_error trouble;
@@ -62,7 +63,7 @@ static bool read_netrc(const struct session_setup *setup, struct netrc **netrc)
         text_wipe(&file);
         if (trouble.system_errno != ENOENT)
             log_write(setup->log, HAUL_LOG_WARN, "%s", trouble.text);
-        return true;
+        return trouble.status != HAUL_OUT_OF_MEMORY;
     }
     if (!private)
         log_write(setup->log, HAUL_LOG_WARN,

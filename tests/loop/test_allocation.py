@@ -16,7 +16,9 @@ import pytest
 import testbed
 from haul import BINARY, PATIENCE, WRAP, check_files, is_sanitized, run
 from nameserver import NameServer
+from origin import Response, body_bytes
 from proxies import ScriptedProxy
+from test_login import Digest
 
 MIB = 1 << 20
 SOON = 5  # seconds; who waits in vain for what was lost takes longer
@@ -135,6 +137,30 @@ class Runs:
         assert testbed.compare_files(self.source, directory / self.name) is None
 
 
+class SessionRuns(Runs):
+    """A POST with all that a session has: cookies of a file and of a redirect, a login of a netrc file, a challenge."""
+
+    def __init__(self, origin, directory):
+        self.name = "go"
+        self.source = directory / "expected"
+        self.source.write_bytes(body_bytes(30_000))
+        (directory / "netrc").write_text("machine other login a password b\nmachine localhost login user password pass\n")
+        (directory / "netrc").chmod(0o600)
+        (directory / "cookies").write_text("localhost\tFALSE\t/\tFALSE\t0\tname\tvalue\n")
+        self.arguments = ["-m", "2", "--retry-wait=0.01", "-t", 20, "--connect-timeout=20", "--data=x",
+                          "--netrc-path", directory / "netrc", "--load-cookies", directory / "cookies",
+                          "--save-cookies", directory / "saved", "--referer=http://a:b@c/",
+                          origin.url("/go", host="localhost")]
+        self.directory = directory
+        self.library = testbed.c_program("failing_malloc", "-shared", "-fPIC", "-g")
+
+    def check(self, ended, directory):
+        if ended.status != 0 and "done: " in ended.stderr:  # and then no cookies could be written
+            assert testbed.compare_files(self.source, directory / self.name) is None
+        else:
+            super().check(ended, directory)
+
+
 def where(report):
     """The calls that led to the allocation, outermost last."""
     addresses = [match.group(1) for line in report.splitlines()
@@ -146,15 +172,30 @@ def where(report):
     return " < ".join(f"{name} ({place.split(' ')[0]})" for name, place in zip(lines[::2], lines[1::2]))
 
 
-@pytest.mark.parametrize("more", ("0", "all"))
-@pytest.mark.parametrize("way", WAYS)
-def test_every_allocation_may_fail(server, proxy, name_server, tmp_path, way, more):
-    if (way, more) == ("name", "all"):
-        pytest.skip("c-ares drops an answer that it has no memory to look at, and waits until its time is over")
-    runs = Runs(server, proxy, name_server, tmp_path, way)
+def check_all(runs, more):
     count = runs.count()
     assert 20 < count < ALLOCATIONS_MAX, "too few to be true, or too many for the time that there is"
     # A few more: what one failure makes necessary.
     with ThreadPoolExecutor(2) as threads:
         troubles = list(filter(None, threads.map(lambda nth: runs.trouble(nth, more), range(1, count + 5))))
     assert not troubles, f"{len(troubles)} of {count}:\n" + "\n".join(troubles)
+
+
+@pytest.mark.parametrize("more", ("0", "all"))
+@pytest.mark.parametrize("way", WAYS)
+def test_every_allocation_may_fail(server, proxy, name_server, tmp_path, way, more):
+    if (way, more) == ("name", "all"):
+        pytest.skip("c-ares drops an answer that it has no memory to look at, and waits until its time is over")
+    check_all(Runs(server, proxy, name_server, tmp_path, way), more)
+
+
+@pytest.mark.parametrize("more", ("0", "all"))
+def test_every_allocation_of_a_session_may_fail(origin, tmp_path, more):
+    Digest(origin)
+
+    @origin.on("/go")
+    def go(exchange):
+        return Response(307, [("Location", "/digest/30000"), ("Set-Cookie", "a=1; Max-Age=1000"),
+                              ("Set-Cookie", "b=2; Domain=localhost")])
+
+    check_all(SessionRuns(origin, tmp_path), more)

@@ -58,8 +58,8 @@ static bool answers(struct fixture *fixture, const char *challenges)
 {
     static const uint64_t random[2] = {0x1234, 0x5678};
 
-    return logins_answer(fixture->logins, &fixture->ask, span_of(challenges), random,
-                         &fixture->state);
+    return LOGIN_ANSWERED == logins_answer(fixture->logins, &fixture->ask, span_of(challenges),
+                                           random, &fixture->state);
 }
 
 #define U_P   "Basic dTpw" /* u:p */

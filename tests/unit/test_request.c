@@ -307,6 +307,33 @@ static void test_users_headers_elsewhere(void **state)
                    "\r\n");
 }
 
+/* The proxy is the user's, wherever a redirect leads. */
+static void test_to_proxy_elsewhere(void **state)
+{
+    static const char *const lines[] = {"Proxy-Authorization: Bearer x", "X: y"};
+    static const char *const *const sets[] = {lines};
+    static const size_t counts[] = {COUNT_OF(lines)};
+    struct proxy proxy = {.kind = PROXY_HTTP};
+    struct request_head head = {
+        .header_sets = sets, .header_counts = counts, .set_count = 1, .other_origin = true};
+
+    (void)state;
+    assert_request("http://h/", head,
+                   "GET / HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "\r\n");
+    head.to_proxy = &proxy;
+    assert_request("http://h/", head,
+                   "GET http://h/ HTTP/1.1\r\n"
+                   "Host: h\r\n"
+                   "Accept: */*\r\n"
+                   "Accept-Encoding: identity\r\n"
+                   "Proxy-Authorization: Bearer x\r\n"
+                   "\r\n");
+}
+
 static void test_check_header(void **state)
 {
     static const struct {
@@ -390,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_session),
         cmocka_unit_test(test_users_headers),
         cmocka_unit_test(test_users_headers_elsewhere),
+        cmocka_unit_test(test_to_proxy_elsewhere),
         cmocka_unit_test(test_check_header),
         cmocka_unit_test(test_refused_header_tells_no_secret),
         cmocka_unit_test(test_check_long_header),
