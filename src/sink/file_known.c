@@ -22,7 +22,8 @@
 
 static void look(struct sink_file *file, void (*done)(struct op *op, int res));
 
-/* Whether no other download of this engine is to have the wanted name. */
+/* Whether no other download of this engine is to have the wanted name: only then may what is there
+ * be replaced. What has come to stand there since this one was made is another's. */
 static bool is_ours(const struct sink_file *file)
 {
     return file->name_claimed && file->number == 0;
@@ -52,7 +53,8 @@ static bool is_of_url(const struct sink_file *file, int res, struct known_mark *
         return false;
     if (!known_read(span_make(standing->attribute, standing->attribute_bytes), mark)) {
         *mark = (struct known_mark){.bytes = standing->bytes};
-        return !file->proceed && !file->special && is_ours(file);
+        return !file->proceed && !file->special && is_ours(file) &&
+               standing->changed_ns < directories_began_ns(file->directories);
     }
     return span_equal(mark->key, span_make(file->key, KNOWN_KEY_BYTES)) &&
            (!file->proceed || mark->bytes == standing->bytes);

@@ -269,6 +269,15 @@ def test_one_name_for_many(origin, target, tmp_path):
     assert len(tree(target)) == 20
 
 
+@pytest.mark.parametrize("disposition", (None, lambda path: "same.bin"))
+def test_one_name_for_two_without_attributes(origin, target, disposition):
+    """What one of a run has brought is no older version of another."""
+    versions = Versions(origin, disposition=disposition)
+    urls = [versions.url(f"{i}/same.bin") for i in range(2)]
+    run_good("-d", target, "-j", "1", "--conditional-get", XATTR_OFF, *urls)
+    check_files(target, {"same.bin": versions.body, "same.1.bin": versions.body})
+
+
 def test_one_name_for_many_of_the_url(origin, target, tmp_path):
     versions = Versions(origin)
     urls = [versions.url(f"{i}/same.bin") for i in range(20)]

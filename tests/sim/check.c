@@ -40,6 +40,7 @@ static void check_finished(struct want *want, const struct haul_result *result)
     if (want->left & ~check_excused(want))
         world_fail(world, "%s is done, and something is left of it (%u)", want->url, want->left);
     want->finished = true;
+    want->life = want->scenario->life;
     snprintf(want->path, sizeof(want->path), "%s", result->path);
 }
 
@@ -188,8 +189,13 @@ static bool may_exist(const struct want *want)
     uint64_t size;
 
     snprintf(path, sizeof(path), SCENARIO_ROOT "/%s", want->out[0] ? want->out : want->name);
-    return !want->scenario->options.auto_file_renaming && want->status == HAUL_EXISTS &&
-           disk_find(want->scenario->world->disk, path, &data, &size);
+    if (want->scenario->options.auto_file_renaming ||
+        (want->status != HAUL_EXISTS && want->status != HAUL_IN_USE))
+        return false;
+    if (disk_find(want->scenario->world->disk, path, &data, &size))
+        return true;
+    snprintf(path, sizeof(path), SCENARIO_ROOT "/%s", want->late_name);
+    return want->late_name[0] && disk_find(want->scenario->world->disk, path, &data, &size);
 }
 
 /* Each time the mirrors are found out to have files of different sizes, all begins anew. */

@@ -93,19 +93,26 @@ static bool is_numbered(const struct want *want, struct span name, const char *p
 
 static bool is_final(const struct want *want, const char *path)
 {
-    return is_numbered(want, span_of(want->name), path);
+    return is_numbered(want, span_of(want->name), path) ||
+           (want->late_name[0] && is_numbered(want, span_of(want->late_name), path));
 }
 
-static bool is_aside(const struct want *want, const char *path)
+static bool is_name_aside(const struct want *want, const char *name, const char *path)
 {
     struct text text = {0};
     bool is;
 
-    file_name_aside(&text, span_of(want->name));
+    file_name_aside(&text, span_of(name));
     CHECK(!text.failed);
     is = is_numbered(want, text_span(&text), path);
     text_free(&text);
     return is;
+}
+
+static bool is_aside(const struct want *want, const char *path)
+{
+    return is_name_aside(want, want->name, path) ||
+           (want->late_name[0] && is_name_aside(want, want->late_name, path));
 }
 
 static bool is_partial(const struct want *want, const char *path)
@@ -120,15 +127,23 @@ static bool is_partial(const struct want *want, const char *path)
     return false;
 }
 
-/* "r3.bin", "o3.1.data" ... */
-static struct want *find_want(struct scenario *scenario, const char *path)
+/* Whose it may be, by its name; and, if there is one, by its content. */
+static struct want *find_want(struct scenario *scenario, const char *path,
+                              bool (*is)(const struct want *want, const char *path),
+                              const struct span *content)
 {
-    const char *name = strrchr(path, '/') + 1;
-    unsigned number = (unsigned)(name[1] - '0');
+    struct want *found = NULL;
 
-    if ((name[0] != 'r' && name[0] != 'o') || number >= scenario->want_count)
-        return NULL;
-    return &scenario->wants[number];
+    for (size_t i = scenario->want_count; i-- > 0;) {
+        struct want *want = &scenario->wants[i];
+
+        if (want->memory || !is(want, path))
+            continue;
+        if (content && check_is_right(want, content->data, content->len))
+            return want;
+        found = want;
+    }
+    return found;
 }
 
 /* --- what may be left ------------------------------------------------------------------------ */
@@ -164,7 +179,7 @@ struct look {
     size_t damaged_count;
 };
 
-static const struct foreign *find_foreign(const struct scenario *scenario, const char *path)
+static struct foreign *find_foreign(struct scenario *scenario, const char *path)
 {
     for (size_t i = 0; i < scenario->foreign_count; i++)
         if (strcmp(scenario->foreigns[i].path, path) == 0)
@@ -186,22 +201,33 @@ static void check_final(struct look *look, struct want *want, const char *path, 
     world->counts.damaged++;
     CHECK(look->damaged_count < COUNT_OF(look->damaged));
     snprintf(look->damaged[look->damaged_count++], sizeof(look->damaged[0]), "%s", path);
-    if (want->finished && strcmp(want->path, path) == 0)
-        want->finished = false;
+    for (size_t i = 0; i < look->scenario->want_count; i++)
+        if (strcmp(look->scenario->wants[i].path, path) == 0)
+            look->scenario->wants[i].finished = false;
 }
 
 /* What was put aside is not what was wanted; in an earlier life, or in this one. */
-static void check_aside(struct look *look, struct want *want, const char *path, const char *data,
-                        uint64_t size)
+static void check_aside(struct look *look, const char *path, const char *data, uint64_t size)
 {
-    struct world *world = look->scenario->world;
+    struct scenario *scenario = look->scenario;
+    struct world *world = scenario->world;
+    struct want *want = NULL;
+    unsigned count = 0;
+    bool mismatched = false;
 
-    if (look->crash != CRASH_NONE)
-        want->mismatched = true; /* there was nobody left to tell */
-    if (!want->mismatched)
+    for (size_t i = 0; i < scenario->want_count; i++) {
+        if (scenario->wants[i].memory || !is_aside(&scenario->wants[i], path))
+            continue;
+        want = &scenario->wants[i];
+        if (look->crash != CRASH_NONE)
+            want->mismatched = true; /* there was nobody left to tell */
+        mismatched = mismatched || want->mismatched;
+        count++;
+    }
+    if (!mismatched)
         world_fail(world, "%s was put aside, and nobody was told", path);
-    if (want->checksum[0] && !want->resource.slandered && !look->scenario->power_lost &&
-        check_is_right(want, data, size))
+    if (count == 1 && want->checksum[0] && !want->resource.slandered &&
+        !look->scenario->power_lost && check_is_right(want, data, size))
         world_fail(world, "%s was put aside, and is right", path);
 }
 
@@ -209,23 +235,25 @@ static void look_at(void *context, const char *path, const char *data, uint64_t 
 {
     struct look *look = context;
     struct world *world = look->scenario->world;
-    const struct foreign *foreign = find_foreign(look->scenario, path);
-    struct want *want = find_want(look->scenario, path);
+    struct foreign *foreign = find_foreign(look->scenario, path);
+    const struct haul_options *options = &look->scenario->options;
+    struct span content = span_make(data, (size_t)size);
+    struct want *want;
 
     world_trace_text(world, "there", path, size);
-    if (foreign) {
-        if (foreign->content.size != size ||
-            content_match(&foreign->content, 0, data, (size_t)size) != size)
-            world_fail(world, "%s was somebody else's, and has changed", path);
-    } else if (want && want->memory) {
-        world_fail(world, "%s was to come into memory, and is there", path);
-    } else if (want && is_final(want, path)) {
+    if (foreign && is_version(&foreign->content, data, size))
+        return;
+    if (foreign && !options->allow_overwrite && !options->conditional_get)
+        world_fail(world, "%s was somebody else's, and has changed", path);
+    if (foreign)
+        foreign->replaced = true;
+    want = find_want(look->scenario, path, is_final, &content);
+    if (want)
         check_final(look, want, path, data, size);
-    } else if (want && is_aside(want, path)) {
-        check_aside(look, want, path, data, size);
-    } else if (!want || !is_partial(want, path)) {
+    else if (find_want(look->scenario, path, is_aside, NULL))
+        check_aside(look, path, data, size);
+    else if (!find_want(look->scenario, path, is_partial, NULL))
         world_fail(world, "nobody asked for %s", path);
-    }
 }
 
 static void check_foreigns(const struct scenario *scenario)
@@ -234,7 +262,8 @@ static void check_foreigns(const struct scenario *scenario)
     uint64_t size;
 
     for (size_t i = 0; i < scenario->foreign_count; i++)
-        if (!disk_find(scenario->world->disk, scenario->foreigns[i].path, &data, &size))
+        if (!scenario->foreigns[i].replaced &&
+            !disk_find(scenario->world->disk, scenario->foreigns[i].path, &data, &size))
             world_fail(scenario->world, "%s was somebody else's, and is gone",
                        scenario->foreigns[i].path);
 }
@@ -247,11 +276,14 @@ static void check_not_lost(struct scenario *scenario, enum crash crash)
     for (size_t i = 0; i < scenario->want_count; i++) {
         struct want *want = &scenario->wants[i];
 
-        if (!want->finished || want->memory ||
-            disk_find(scenario->world->disk, want->path, &data, &size))
+        if (!want->finished || want->memory)
+            continue;
+        if (disk_find(scenario->world->disk, want->path, &data, &size) &&
+            (want->life != scenario->life || check_is_right(want, data, size)))
             continue;
         if (crash != CRASH_POWER || scenario->options.durable)
-            world_fail(scenario->world, "%s was done, and %s is gone", want->url, want->path);
+            world_fail(scenario->world, "%s was done, and %s is gone, or another one's", want->url,
+                       want->path);
         want->finished = false;
     }
 }

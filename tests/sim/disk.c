@@ -582,14 +582,23 @@ static int do_rename(struct disk *disk, const struct disk_call *call)
     if (to && !call->flag)
         return -EEXIST;
     file = from->file;
-    if (to) {
-        note_change(directory, CHANGE_REMOVE, to->file, call->to, "");
+    if (to) /* the other one is there until this one is, also for what survives */
         disk_name_remove(to);
-    }
+    file->changed_ns = ring_file_clock_ns(disk->world->ring);
     disk_name_add(&directory->names, call->to, file);
     disk_name_remove(from);
     note_change(directory, CHANGE_RENAME, file, call->name, call->to);
     return 0;
+}
+
+static int do_exists(struct disk *disk, const struct disk_call *call)
+{
+    const struct name *name = disk_name_find(&directory_of(disk, call->fd)->names, call->name);
+
+    if (name && call->standing)
+        *call->standing = (struct ring_standing){
+            .regular = true, .bytes = name->file->size, .changed_ns = name->file->changed_ns};
+    return name != NULL;
 }
 
 static int do_unlink(struct disk *disk, const struct disk_call *call)
@@ -657,7 +666,7 @@ static int carry_out(struct disk *disk, struct disk_call *call)
     case DISK_UNLINK:
         return do_unlink(disk, call);
     case DISK_EXISTS:
-        return disk_name_find(&directory_of(disk, call->fd)->names, call->name) != NULL;
+        return do_exists(disk, call);
     case DISK_FACTS:
         return do_facts(disk, call);
     }

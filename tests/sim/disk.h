@@ -57,6 +57,7 @@ struct disk_call {
     bool flag;       /* OPEN_DIRECTORY: make; CLAIM: it must be new; WRITE: directly;
                         RENAME: replace */
     struct ring_facts *facts;
+    struct ring_standing *standing; /* EXISTS; or NULL */
 };
 
 struct disk *disk_create(struct world *world, const char *root, uint64_t capacity_bytes);

@@ -21,7 +21,8 @@ struct disk_file {
     size_t pages;   /* of data, as of all that follow */
     bool *reserved; /* each page: it takes room on the disk */
     bool locked;
-    bool sync_failed; /* as this life's process knows */
+    bool sync_failed;   /* as this life's process knows */
+    int64_t changed_ns; /* when it got its name; 0: before this life */
     /* What survives. */
     char *durable;
     uint64_t durable_size;

@@ -682,8 +682,10 @@ void ring_look_up(struct ring *ring, struct op *op, int directory, const char *n
                   const char *attribute, struct ring_standing *standing)
 {
     (void)attribute; /* this file system has none */
-    *standing = (struct ring_standing){.regular = true};
-    ring_exists(ring, op, directory, name);
+    *standing = (struct ring_standing){.regular = false};
+    start_disk(ring, op,
+               &(struct disk_call){
+                   .kind = DISK_EXISTS, .fd = directory, .name = name, .standing = standing});
 }
 
 int64_t ring_file_clock_ns(const struct ring *ring)

@@ -167,6 +167,19 @@ static void make_want(struct scenario *scenario, unsigned number)
     }
 }
 
+/* What servers call it; two in a row the same. */
+static void name_late(struct scenario *scenario, struct dice *dice)
+{
+    for (unsigned i = 0; i < scenario->want_count; i++) {
+        struct want *want = &scenario->wants[i];
+
+        snprintf(want->late_name, sizeof(want->late_name), "r%u.late", i & ~1U);
+        for (size_t k = 0; k < want->copy_count; k++)
+            if (dice_permille(dice, 800) && !want->out[0])
+                want->copies[k]->file_name = want->late_name;
+    }
+}
+
 static void make_foreign(struct scenario *scenario, const struct want *want)
 {
     struct foreign *foreign = &scenario->foreigns[scenario->foreign_count++];
@@ -217,6 +230,21 @@ static void make_options(struct scenario *scenario)
             ? HAUL_CHECK_DIGEST_AUTO
             : (enum haul_check_digest)dice_below(dice, HAUL_CHECK_DIGEST_NO + 1);
     options->lowest_speed = dice_permille(dice, 200) ? dice_size(dice, 100000) : 0;
+}
+
+/* Of files that are there already, or get the same name. */
+static void make_names(struct scenario *scenario)
+{
+    struct dice dice = dice_make(scenario->world->seed, 5);
+    struct haul_options *options = &scenario->options;
+
+    if (dice_permille(&dice, 600))
+        return;
+    if (dice_permille(&dice, 700))
+        name_late(scenario, &dice);
+    options->allow_overwrite = dice_permille(&dice, 300);
+    options->conditional_get = dice_permille(&dice, 300);
+    options->remote_time = dice_permille(&dice, 300);
 }
 
 /* --- lives ----------------------------------------------------------------------------------- */
@@ -342,6 +370,7 @@ struct scenario *scenario_create(struct world *world)
             make_foreign(scenario, &scenario->wants[i]);
     make_options(scenario);
     scenario->lives = (unsigned)dice_between(&scenario->dice, 2, LIVES_MAX);
+    make_names(scenario);
     return scenario;
 }
 

@@ -26,7 +26,7 @@ struct want {
     struct scenario *scenario;
     struct resource resource; /* each has its own */
     size_t copy_count;        /* of it: where it is asked for, and mirrors */
-    const struct copy *copies[MIRRORS_MAX + 1];
+    struct copy *copies[MIRRORS_MAX + 1];
     char url[128];
     char mirror_urls[MIRRORS_MAX][128];
     const char *mirrors[MIRRORS_MAX];
@@ -36,6 +36,7 @@ struct want {
     bool memory;               /* it is to come into memory */
     char out[64];              /* "": what the URL says */
     char name[64];             /* that it should get, ... */
+    char late_name[64];        /* ... unless servers call it so; several may have the same one */
     char directory[64];        /* ... and where */
     struct event change;
     /* This life. */
@@ -49,6 +50,7 @@ struct want {
     bool finished;
     bool mismatched; /* at least once a checksum was wrong */
     char path[256];
+    unsigned life;           /* finished: in this one */
     unsigned left;           /* finished: partial files that are there all the same, and may be */
     uint64_t recorded_bytes; /* in the journal... */
     uint64_t kept_bytes;     /* that the next life can go on from, ... */
@@ -59,6 +61,7 @@ struct want {
 struct foreign {
     char path[128];
     struct content content;
+    bool replaced; /* as the options allow */
 };
 
 struct scenario {

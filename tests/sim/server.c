@@ -287,7 +287,8 @@ static void plan_empty(struct answer *answer, int status)
 
 static void spoil_status(struct answer *answer)
 {
-    static const int statuses[] = {503, 503, 429, 500, 502, 504, 408, 404, 403, 410, 401, 416, 418};
+    static const int statuses[] = {503, 503, 429, 500, 502, 504, 408,
+                                   404, 403, 410, 401, 416, 418, 304};
 
     plan_empty(answer, statuses[dice_below(answer->dice, COUNT_OF(statuses))]);
     if (dice_permille(answer->dice, 500))
@@ -421,6 +422,8 @@ static void add_fields(struct text *head, const struct answer *answer, enum fram
         copy_validator(copy, answer->version, now_s, head);
         text_add(head, SPAN("\r\n"));
     }
+    if (copy->file_name && answer->status < 300)
+        text_printf(head, "Content-Disposition: attachment; filename=\"%s\"\r\n", copy->file_name);
     if (copy->digests && answer->status < 300) {
         struct digest digest = *known_digest(copy->resource, answer->version);
 

@@ -48,13 +48,14 @@ struct copy {
     size_t host; /* of net->hosts */
     char path[48];
     struct resource *resource;
-    bool ranges;   /* honours Range */
-    bool old;      /* has the first version, and never another one */
-    bool own_tags; /* the same version has another ETag here than elsewhere */
-    bool digests;  /* sends Repr-Digest */
+    bool ranges;           /* honours Range */
+    bool old;              /* has the first version, and never another one */
+    bool own_tags;         /* the same version has another ETag here than elsewhere */
+    bool digests;          /* sends Repr-Digest */
+    const char *file_name; /* sends Content-Disposition; NULL: it does not */
     enum validator validator;
     enum framing framing;
-    const struct copy *redirect; /* NULL: it is here */
+    struct copy *redirect; /* NULL: it is here */
 };
 
 enum ending { ENDING_KEEP, ENDING_FIN, ENDING_RESET, ENDING_STALL };
