@@ -40,6 +40,14 @@ enum status_retry status_retry(enum haul_status status)
     return row(status)->retry;
 }
 
+/* At this byte, or before it where that lies within a UTF-8 character. */
+static void end_early(char *text, size_t at)
+{
+    for (int back = 0; back < 3 && ((unsigned char)text[at] & 0xc0) == 0x80; back++)
+        at--;
+    memcpy(text + at, "...", sizeof("..."));
+}
+
 void error_set(struct haul_error *error, enum haul_status status, int system_errno,
                const char *format, ...)
 {
@@ -62,6 +70,6 @@ void error_set(struct haul_error *error, enum haul_status status, int system_err
     len = vsnprintf(error->text, room, format, args);
     va_end(args);
     if (len >= (int)room)
-        memcpy(error->text + room - 4, "...", 4);
+        end_early(error->text, room - sizeof("..."));
     memcpy(error->text + strlen(error->text), reason, strlen(reason) + 1);
 }

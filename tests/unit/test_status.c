@@ -87,6 +87,32 @@ static void test_long_error(void **state)
     }
 }
 
+/* It is never cut within a character. */
+static void test_long_error_in_utf8(void **state)
+{
+    static const char *const characters[] = {"\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(characters); i++) {
+        for (size_t start = 0; start < 8; start++) {
+            struct haul_error error;
+            struct text line = {0};
+            struct span rest;
+
+            for (size_t j = 0; j < start; j++)
+                text_add_char(&line, 'x');
+            while (line.len < 300)
+                text_add(&line, span_of(characters[i]));
+            error_set(&error, HAUL_FAILED, 0, "%s", line.data);
+            rest = span_of(error.text);
+            assert_true(rest.len > sizeof(error.text) - 8);
+            for (; rest.len > 0; rest = span_sub(rest, text_utf8_length(rest), rest.len))
+                assert_true(text_utf8_length(rest) > 0);
+            text_free(&line);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_error),
         cmocka_unit_test(test_long_error),
+        cmocka_unit_test(test_long_error_in_utf8),
     };
 
     return UNIT_RUN(tests);
