@@ -631,8 +631,10 @@ struct span response_next_field(const struct response *response, const char *nam
 
     while (*at < response->field_count) {
         size_t index = (*at)++;
+        struct span found = field_name(response, index);
 
-        if (span_equal_nocase(field_name(response, index), wanted))
+        /* Most names are already told apart by their length, without a call. */
+        if (found.len == wanted.len && span_equal_nocase(found, wanted))
             return field_value(response, index);
     }
     return (struct span){0};
