@@ -284,7 +284,7 @@ static bool lower_host(struct span s, char *host, size_t room)
     for (size_t i = 0; i < s.len; i++) {
         char c = s.data[i];
 
-        if ((unsigned char)c <= ' ' || c == 0x7f || c == '/' || c == '#')
+        if ((unsigned char)c <= ' ' || c == 0x7f || c == '/' || c == '#' || c == '[')
             return false;
         host[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
     }

@@ -360,6 +360,7 @@ static void test_lines(void **state)
         {"h/\tFALSE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
         {"..h\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
         {"..\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
+        {".[h]\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
         {".#h\tTRUE\t/\tFALSE\t0\ta\tb", "http://h/", NULL},
     };
 
