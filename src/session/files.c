@@ -78,25 +78,31 @@ static bool write_all(int fd, struct span content)
     return fsync(fd) == 0 || errno == EINVAL; /* a pipe can't be synced */
 }
 
-/* temporary: ends in XXXXXX. */
-static bool replace(const char *path, char *temporary, struct span content)
+/* False: errno says why. */
+static bool write_and_close(int fd, struct span content)
 {
-    int fd = mkostemp(temporary, O_CLOEXEC); /* with mode 0600 */
-    bool good;
-    int reason;
+    bool good = write_all(fd, content);
+    int reason = errno;
 
-    if (fd < 0)
-        return false;
-    good = write_all(fd, content);
-    reason = errno;
     if (close(fd) != 0 && good) {
         good = false;
         reason = errno;
     }
-    if (good && rename(temporary, path) == 0)
+    errno = reason;
+    return good;
+}
+
+/* temporary: ends in XXXXXX. */
+static bool replace(const char *path, char *temporary, struct span content)
+{
+    int fd = mkostemp(temporary, O_CLOEXEC); /* with mode 0600 */
+    int reason;
+
+    if (fd < 0)
+        return false;
+    if (write_and_close(fd, content) && rename(temporary, path) == 0)
         return true;
-    if (good)
-        reason = errno;
+    reason = errno;
     unlink(temporary);
     errno = reason;
     return false;
@@ -106,16 +112,8 @@ static bool replace(const char *path, char *temporary, struct span content)
 static bool write_into(const char *path, struct span content)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    bool good;
-    int reason;
 
-    if (fd < 0)
-        return false;
-    good = write_all(fd, content);
-    reason = errno;
-    close(fd);
-    errno = reason;
-    return good;
+    return fd >= 0 && write_and_close(fd, content);
 }
 
 static bool is_special(const char *path)
