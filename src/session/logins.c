@@ -256,6 +256,7 @@ void logins_authorize(struct logins *logins, const struct login_ask *ask, struct
         state->sent = LOGIN_BASIC;
     } else if (add_digest(place, ask, &who.login, value)) {
         state->sent = LOGIN_DIGEST;
+        state->shared = place->count > 1;
     }
 }
 
@@ -355,10 +356,14 @@ enum login_answer logins_answer(struct logins *logins, const struct login_ask *a
     struct offer offer;
     struct who who;
     uint64_t realm;
+    bool spent;
 
     if (!find_who(logins, ask, &who))
         return LOGIN_IN_VAIN;
     choose(challenges, who.bearer.len > 0, &offer);
+    /* Where a nonce is good for a few requests only, others may take each before this one can. One
+     * that nobody has used before is refused to a few at most, so this has an end. */
+    spent = state->sent == LOGIN_DIGEST && state->shared && offer.digest.stale;
     realm = span_hash(text_span(&offer.realm), logins->seed);
     if (offer.realm.failed)
         answer = LOGIN_NO_MEMORY;
@@ -367,7 +372,8 @@ enum login_answer logins_answer(struct logins *logins, const struct login_ask *a
     free_offer(&offer);
     if (answer != LOGIN_ANSWERED)
         return answer;
-    state->answers++;
+    if (!spent)
+        state->answers++;
     state->realm = realm;
     return LOGIN_ANSWERED;
 }

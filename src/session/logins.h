@@ -25,6 +25,7 @@ enum login_scheme { LOGIN_NONE, LOGIN_BASIC, LOGIN_BEARER, LOGIN_DIGEST };
 /* What a request has been through; zeroed at first, and once an answer is no 401. */
 struct login_state {
     enum login_scheme sent; /* with the last one */
+    bool shared;            /* LOGIN_DIGEST: others had used the nonce before */
     unsigned answers;       /* 401s that were answered, in a row */
     uint64_t realm;         /* a hash of that which was answered last */
 };

@@ -179,7 +179,7 @@ static void test_digest(void **state)
     /* Too old: as often as it takes, but not without end. */
     assert_true(answers(&fixture, DIGEST "2, stale=TRUE"));
     assert_has(&fixture, "nonce=\"2\", nc=00000001");
-    for (int i = 1; i < LOGIN_ANSWERS_MAX; i++) {
+    for (int i = 0; i < LOGIN_ANSWERS_MAX; i++) {
         assert_true(answers(&fixture, DIGEST "3, stale=true"));
         assert_has(&fixture, "nonce=\"3\", nc=00000001");
     }
@@ -193,6 +193,31 @@ static void test_digest(void **state)
     assert_true(answers(&fixture, "Digest qop=auth, realm=other, nonce=7"));
     assert_has(&fixture, "realm=\"other\"");
     assert_false(answers(&fixture, "Digest qop=auth, realm=other, nonce=8"));
+    end(&fixture);
+}
+
+/* Each time that it has a nonce, another request has spent it before. */
+static void test_spent_nonces(void **state)
+{
+    struct login_state other = {0};
+    struct text value = {0};
+    struct fixture fixture;
+
+    (void)state;
+    begin(&fixture, "http://u:p@h/a", NULL, true);
+    assert_says(&fixture, "");
+    assert_true(answers(&fixture, DIGEST "1"));
+    for (int i = 0; i < 5 * LOGIN_ANSWERS_MAX; i++) {
+        logins_authorize(fixture.logins, &fixture.ask, &other, &value);
+        assert_false(other.shared);
+        assert_has(&fixture, "nc=00000002");
+        assert_true(answers(&fixture, DIGEST "2, stale=true"));
+    }
+    /* That the login is wrong is no less true of a nonce that others have used. */
+    logins_authorize(fixture.logins, &fixture.ask, &other, &value);
+    assert_has(&fixture, "nc=00000002");
+    assert_false(answers(&fixture, DIGEST "3"));
+    text_free(&value);
     end(&fixture);
 }
 
@@ -290,8 +315,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who),          cmocka_unit_test(test_basic_in_vain),
         cmocka_unit_test(test_waiting),      cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_strongest),    cmocka_unit_test(test_places),
-        cmocka_unit_test(test_many_servers),
+        cmocka_unit_test(test_spent_nonces), cmocka_unit_test(test_strongest),
+        cmocka_unit_test(test_places),       cmocka_unit_test(test_many_servers),
     };
 
     return UNIT_RUN(tests);
