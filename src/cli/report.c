@@ -182,7 +182,7 @@ static const char *advice(const struct haul_result *result)
     case HAUL_CANNOT_RESUME:
         return "to a file (without -o -) it would be begun anew";
     case HAUL_UNAUTHORIZED:
-        return result->http_status == 401 ? "https://USER:PASSWORD@... or --header logs in"
+        return result->http_status == 401 ? "--http-user, --bearer or ~/.netrc logs in"
                                           : "--all-proxy=http://USER:PASSWORD@... logs in to it";
     case HAUL_TOO_SLOW:
         return "a lower --lowest-speed-limit, or none, would let it go on";
