@@ -129,6 +129,9 @@ static bool create_workers(struct haul_engine *engine, struct haul_error *error)
         .count = threads > 0 ? threads : 1,
     };
 
+    /* They tell by the time what was there before. */
+    if (setup.options->allow_overwrite || setup.options->conditional_get)
+        ring_file_clock_pass(engine->ring);
     engine->workers = alloc_zeroed(setup.count * sizeof(struct worker *));
     if (setup.count > 1)
         engine->placement = placement_create(setup.count);

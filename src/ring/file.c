@@ -19,7 +19,11 @@
 
 #include "ring/internal.h"
 
-enum { CLAIM_TRIES = 16, RING_FD_PATH_BYTES = sizeof("/proc/self/fd/-2147483648/") };
+enum {
+    CLAIM_TRIES = 16,
+    CLOCK_NAPS_MAX = 40,
+    RING_FD_PATH_BYTES = sizeof("/proc/self/fd/-2147483648/")
+};
 
 static int answer(int res)
 {
@@ -278,6 +282,15 @@ int64_t ring_file_clock_ns(const struct ring *ring)
     (void)ring;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
     return file_time_ns(&now);
+}
+
+void ring_file_clock_pass(const struct ring *ring)
+{
+    static const struct timespec nap = {.tv_nsec = 500 * 1000};
+    int64_t before_ns = ring_file_clock_ns(ring);
+
+    for (int i = 0; i < CLOCK_NAPS_MAX && ring_file_clock_ns(ring) == before_ns; i++)
+        (void)nanosleep(&nap, NULL);
 }
 
 /* There is no getxattrat(2) before Linux 6.13. */

@@ -651,6 +651,13 @@ int ring_close(struct ring *ring, int fd)
     return close(fd) == 0 || errno == EINTR ? 0 : -errno;
 }
 
+int ring_flush(struct ring *ring, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    return copy < 0 ? 0 : ring_close(ring, copy);
+}
+
 void ring_write(struct ring *ring, struct op *op, int fd, enum ring_write_way way, const void *data,
                 size_t len, uint64_t offset)
 {

@@ -132,6 +132,8 @@ enum ring_socket_look ring_look(struct ring *ring, int fd);
 /* At once and without waiting; no request may be under way on fd. 0; or -errno: it is closed all
  * the same, but what was written to it may be lost. */
 int ring_close(struct ring *ring, int fd);
+/* What closing it would tell, while it stays open. */
+int ring_flush(struct ring *ring, int fd);
 
 /*
  * Files. A directory is a descriptor, a name one component in it. What stands behind an O_PATH or
@@ -244,6 +246,10 @@ void ring_look_up(struct ring *ring, struct op *op, int directory, const char *n
 /* What time file systems note at this moment: nothing that is changed from now on has an earlier
  * one, if the clock is not set. */
 int64_t ring_file_clock_ns(const struct ring *ring);
+/* Waits until that is later than what they have noted so far: a tick of the kernel's, 10 ms at
+ * most.
+ */
+void ring_file_clock_pass(const struct ring *ring);
 /* Of an open file, at once. 0 or -errno. */
 int ring_set_modified(struct ring *ring, int fd, int64_t modified_s);
 int ring_set_attribute(struct ring *ring, int fd, const char *attribute, struct span value);

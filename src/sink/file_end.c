@@ -211,10 +211,15 @@ static void names_synced(struct directory_sync *sync, int res)
 {
     struct sink_file *file = CONTAINER_OF(sync, struct sink_file, names);
 
-    if (res < 0 && !file_cant_sync_names(res))
-        take_name_back(file, res);
-    else
+    if (res >= 0 || file_cant_sync_names(res)) {
         close_data(file);
+    } else if (file->replaced) { /* there is no other file to go back to, and this one is synced */
+        file_set_trouble(file, res);
+        file->journal.holds = false;
+        sink_step_end(&file->sink, &file->trouble);
+    } else {
+        take_name_back(file, res);
+    }
     ref_drop(&file->sink.ref);
 }
 
@@ -289,6 +294,7 @@ static void file_renamed(struct op *op, int res)
 
 static void rename_now(struct sink_file *file, bool replace)
 {
+    file->replaced = replace;
     ring_rename(file->sink.ring, file_step(file, file_renamed), file->directory->fd,
                 first_name(file), file_name_of(file), replace);
 }
@@ -307,14 +313,28 @@ static bool may_replace(const struct sink_file *file, int res)
     return file->overwrite && there->changed_ns < directories_began_ns(file->directories);
 }
 
+/* Once the old file is gone, it is too late to hear that the new one has not come to the disk. */
+static void replace(struct sink_file *file)
+{
+    int direct_res = file_close_direct(file);
+    int res = ring_flush(file->sink.ring, file->fd);
+
+    if (res < 0 || direct_res < 0) {
+        file_set_trouble(file, res < 0 ? res : direct_res);
+        sink_step_end(&file->sink, &file->trouble);
+    } else {
+        rename_now(file, true);
+    }
+}
+
 static void target_looked_at(struct op *op, int res)
 {
     struct sink_file *file = sink_file_of_op(op);
-    bool replace = may_replace(file, res);
+    bool old = may_replace(file, res);
 
     free(file->looked_at);
     file->looked_at = NULL;
-    rename_now(file, replace);
+    old ? replace(file) : rename_now(file, false);
 }
 
 /* Whether it replaces something or not, the old file is there until the new one has its name. */

@@ -78,6 +78,7 @@ struct sink_file {
     struct text stem;   /* what temporary names begin with */
     bool renamed;       /* wanted is not what it was in the beginning */
     bool replaces;      /* what stands under its name is an older version */
+    bool replaced;      /* what stood there is gone */
     char key[KNOWN_KEY_BYTES + 1];   /* of the URL; fresh */
     struct ring_standing *looked_at; /* while it is; or NULL */
     void (*look_then)(struct sink_file *file);

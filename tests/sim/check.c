@@ -189,8 +189,11 @@ static bool may_exist(const struct want *want)
     uint64_t size;
 
     snprintf(path, sizeof(path), SCENARIO_ROOT "/%s", want->out[0] ? want->out : want->name);
-    if (want->scenario->options.auto_file_renaming ||
-        (want->status != HAUL_EXISTS && want->status != HAUL_IN_USE))
+    if (want->scenario->options.auto_file_renaming)
+        return false;
+    if (want->status == HAUL_IN_USE) /* servers call another one so, too */
+        return want->late_name[0];
+    if (want->status != HAUL_EXISTS)
         return false;
     if (disk_find(want->scenario->world->disk, path, &data, &size))
         return true;

@@ -370,10 +370,18 @@ static int close_badly(struct disk *disk, int fd)
     return -EIO;
 }
 
+int disk_flush(struct disk *disk, int fd)
+{
+    int res = close_badly(disk, fd);
+
+    handle_of(disk, fd)->flushed = true;
+    return res;
+}
+
 int disk_close(struct disk *disk, int fd)
 {
     struct handle *handle = handle_of(disk, fd);
-    int res = close_badly(disk, fd);
+    int res = handle->flushed ? 0 : close_badly(disk, fd);
 
     disk_unlock(disk, fd);
     if (handle->file)

@@ -65,6 +65,7 @@ void disk_destroy(struct disk *disk);
 /* Carries it out, and gives what the call would: >= 0 or -errno. Counts towards the crash. */
 int disk_do(struct disk *disk, struct disk_call *call);
 int disk_close(struct disk *disk, int fd); /* 0 or -errno */
+int disk_flush(struct disk *disk, int fd); /* the same, but it stays open */
 void disk_unlock(struct disk *disk, int fd);
 bool disk_has(const struct disk *disk, int fd);
 size_t disk_open_count(const struct disk *disk);

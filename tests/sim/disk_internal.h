@@ -62,6 +62,7 @@ struct handle {
     struct disk_file *file; /* holds a reference */
     bool direct;
     bool locks;
+    bool flushed;
     char *path; /* as it was opened; owned */
 };
 

@@ -23,6 +23,7 @@ struct request {
     uint64_t first;
     uint64_t last; /* UINT64_MAX: to the end */
     struct span if_range;
+    bool conditional; /* it asks for what is newer than something */
 };
 
 struct answer {
@@ -158,6 +159,8 @@ static void read_request(struct net *net, size_t host, struct span head, struct 
     (void)span_cut(&line, ' ');
     request->copy = find_copy(net, host, span_cut(&line, ' '));
     request->if_range = field(head, "if-range");
+    request->conditional =
+        field(head, "if-none-match").data || field(head, "if-modified-since").data;
     if (!range.data)
         return;
     request->ranged = true;
@@ -551,6 +554,8 @@ void server_answer(struct net *net, size_t host, struct span head, struct reply 
     plan(&answer, &request);
     if (answer.copy && dice_permille(answer.dice, net->world->faults.response))
         spoil(&answer, &request);
+    if (answer.status == 304 && request.conditional)
+        plan_empty(&answer, 412); /* that could be believed */
     write_reply(&answer, reply);
     world_trace(net->world, "answer", (uint64_t)answer.status, answer.from, answer.len);
 }

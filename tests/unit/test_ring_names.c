@@ -180,6 +180,28 @@ static void test_look_up(void **state)
     end();
 }
 
+static void test_clock(void **state)
+{
+    struct ring_standing standing;
+    int64_t began;
+
+    (void)state;
+    begin("/tmp", 0);
+    for (unsigned i = 0; i < 10; i++) {
+        put("old", "abc");
+        ring_file_clock_pass(f.ring);
+        began = ring_file_clock_ns(f.ring);
+        put("new", "abc");
+        assert_int_equal(look_up("old", NULL, &standing), 1);
+        assert_true(standing.changed_ns < began);
+        assert_int_equal(look_up("new", NULL, &standing), 1);
+        assert_true(standing.changed_ns >= began);
+        assert_int_equal(unlinkat(f.directory, "old", 0), 0);
+        assert_int_equal(unlinkat(f.directory, "new", 0), 0);
+    }
+    end();
+}
+
 static unsigned found_count;
 
 static bool found(void *context, const char *name, struct span value)
@@ -215,8 +237,9 @@ static void test_list(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_below),   cmocka_unit_test(test_root), cmocka_unit_test(test_replace),
-        cmocka_unit_test(test_look_up), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_below),   cmocka_unit_test(test_root),
+        cmocka_unit_test(test_replace), cmocka_unit_test(test_look_up),
+        cmocka_unit_test(test_clock),   cmocka_unit_test(test_list),
     };
 
     return UNIT_RUN(tests);
