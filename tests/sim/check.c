@@ -39,6 +39,8 @@ static void check_finished(struct want *want, const struct haul_result *result)
     want->left = check_partials(want);
     if (want->left & ~check_excused(want))
         world_fail(world, "%s is done, and something is left of it (%u)", want->url, want->left);
+    if (disk_troubles(world->disk, want->directory) & 1U << DISK_SYNC_DIRECTORY)
+        want->left |= 1U << PARTIAL_JOURNAL; /* an empty one may come back */
     want->finished = true;
     want->life = want->scenario->life;
     snprintf(want->path, sizeof(want->path), "%s", result->path);
