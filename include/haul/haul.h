@@ -261,15 +261,17 @@ struct haul_request {
     const char *const *mirrors;
     size_t mirror_count;
     const char *checksum; /* "TYPE=HEX": md5, sha-1, sha-224, sha-256, sha-384 or sha-512; NULL */
-    const char *const
-        *headers; /* sent besides the engine's; not after a redirect to another origin */
+    /* Sent besides the engine's; after a redirect to another origin only what describes the data,
+     * and with it. */
+    const char *const *headers;
     size_t header_count;
     const char *method; /* NULL: GET, or POST if there is data */
     const void *data;   /* body of the request; copied; NULL: none */
     size_t data_bytes;
     const char *content_type; /* of data; NULL: application/x-www-form-urlencoded */
     const char *referer;      /* NULL: none */
-    const char *username;     /* login, for the URL's origin and its mirrors' only; NULL: none */
+    /* Login, for the URL's origin and its mirrors' only; no colon in the name. NULL: none. */
+    const char *username;
     const char *password;
     const char *bearer; /* token (RFC 6750), for the same; NULL: none */
     const char *range;  /* "0-499", "500-" or "-500": this part only is the download; NULL: all */
