@@ -182,12 +182,15 @@ static void name_taken_back(struct op *op, int res)
         sink_step_end(&file->sink, &file->trouble);
 }
 
-/* What has its name must be complete. */
+/* What has its name must be complete. But where it has replaced another file, there would be
+ * neither; and what could be asked before that was (replace()). */
 static void take_name_back(struct sink_file *file, int res)
 {
     file_set_trouble(file, res);
     file->removed = true;
-    if (keeps_name(file))
+    if (file->replaced)
+        file->journal.holds = false;
+    if (keeps_name(file) || file->replaced)
         sink_step_end(&file->sink, &file->trouble);
     else
         ring_rename(file->sink.ring, file_step(file, name_taken_back), file->directory->fd,
@@ -211,15 +214,10 @@ static void names_synced(struct directory_sync *sync, int res)
 {
     struct sink_file *file = CONTAINER_OF(sync, struct sink_file, names);
 
-    if (res >= 0 || file_cant_sync_names(res)) {
-        close_data(file);
-    } else if (file->replaced) { /* there is no other file to go back to, and this one is synced */
-        file_set_trouble(file, res);
-        file->journal.holds = false;
-        sink_step_end(&file->sink, &file->trouble);
-    } else {
+    if (res < 0 && !file_cant_sync_names(res))
         take_name_back(file, res);
-    }
+    else
+        close_data(file);
     ref_drop(&file->sink.ref);
 }
 
