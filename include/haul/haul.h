@@ -156,7 +156,7 @@ struct haul_options {
     const char *ca_certificate;      /* PEM file, or directory of such, to trust instead of the
                                         system's [NULL] */
     bool check_certificate;          /* [true] */
-    bool auto_file_renaming;         /* a name that is taken: use name.1, name.2 ... [true] */
+    bool auto_file_renaming;         /* where a.mp4 is taken: a.1.mp4, a.2.mp4 ... [true] */
     bool proceed;                    /* continue partial files of other programs [false] */
     unsigned threads;                /* of the engine's own, which do the work, from its creation to
                                         its end; 0: the thread that runs it does; 256 at most [0] */

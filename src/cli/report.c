@@ -182,8 +182,9 @@ static const char *advice(const struct haul_result *result)
     case HAUL_CANNOT_RESUME:
         return "to a file (without -o -) it would be begun anew";
     case HAUL_UNAUTHORIZED:
-        return result->http_status == 401 ? "--http-user, --bearer or ~/.netrc logs in"
-                                          : "--all-proxy=http://USER:PASSWORD@... logs in to it";
+        return result->http_status == 401
+                   ? "--http-user and --http-passwd, --bearer or ~/.netrc log in"
+                   : "--all-proxy=http://USER:PASSWORD@... logs in to it, if it takes Basic";
     case HAUL_TOO_SLOW:
         return "a lower --lowest-speed-limit, or none, would let it go on";
     case HAUL_DISK_FULL:

@@ -229,7 +229,7 @@ bool digest_parse(struct span text, struct digest *digest, struct haul_error *er
                   "that is no type of checksum that haul knows: md5, sha-1, sha-224, sha-256, "
                   "sha-384 and sha-512 are");
     else if (hex.len != 2 * hash_bytes(parsed.type))
-        error_set(error, HAUL_BAD_OPTION, 0, "a %s has %zu hexadecimal digits, and this has %zu",
+        error_set(error, HAUL_BAD_OPTION, 0, "%s has %zu hexadecimal digits, and this has %zu",
                   hash_name(parsed.type), 2 * hash_bytes(parsed.type), hex.len);
     else if (!parse_hex(hex, parsed.bytes))
         error_set(error, HAUL_BAD_OPTION, 0,

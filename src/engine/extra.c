@@ -23,14 +23,17 @@ static bool check_method(const struct haul_request *request, struct haul_error *
 
     if (!request->method)
         return !(to_head && request->data) ||
-               refuse(error, "data can't be sent when only the head of the answer is asked for");
+               refuse(
+                   error,
+                   "data can't be sent when only the head of the answer is asked for (--dry-run)");
     if (!request_check_token(method))
         return refuse(error, "the method is not a word such as GET or POST");
     if (span_equal(method, SPAN("CONNECT")))
         return refuse(error, "CONNECT is for proxies, and fetches nothing");
     if (span_equal(method, SPAN("HEAD")) != to_head)
-        return refuse(error, to_head ? "only the head of the answer is asked for, which HEAD does"
-                                     : "HEAD fetches nothing; ask for the head only (--dry-run)");
+        return refuse(
+            error, to_head ? "only the head of the answer is asked for (--dry-run), which HEAD does"
+                           : "HEAD fetches nothing; ask for the head only (--dry-run)");
     return !(to_head && request->data) || refuse(error, "HEAD can't have data");
 }
 
