@@ -138,8 +138,8 @@ const struct option_row option_rows[] = {
      DOWNLOAD(out),
      .min = 1,
      .placeholder = "FILE",
-     .help = "name of the file, or a template with {host}, {path}, {name}, {ext}, {n}, {sha256}; - "
-             "is standard output"},
+     .help = "name of the file, or a template with {host}, {path}, {name}, {ext} (.mp4), {n}, "
+             "{sha256}; - is standard output"},
     {.name = "continue",
      .letter = 'c',
      .type = OPTION_FLAG,
@@ -151,7 +151,7 @@ const struct option_row option_rows[] = {
      .group = GROUP_OUTPUT,
      ENGINE(auto_file_renaming),
      .standard = "true",
-     .help = "a name that is taken: use name.1, name.2 ..."},
+     .help = "where film.mp4 is taken, use film.1.mp4, film.2.mp4 ..."},
     {.name = "allow-overwrite",
      .type = OPTION_FLAG,
      .group = GROUP_OUTPUT,
@@ -652,3 +652,47 @@ const struct option_row option_rows[] = {
 };
 
 const size_t option_row_count = COUNT_OF(option_rows);
+
+/* Of curl and wget; what differs in a few characters only is found without. */
+const struct option_hint option_hints[] = {
+    {"-A", "did you mean -U?"},
+    {"-C", "did you mean -c?"},
+    {"-F", "did you mean --form?"},
+    {"-H", "did you mean --header?"},
+    {"-I", "did you mean --dry-run?"},
+    {"-L", "haul follows redirects without it"},
+    {"-O", "did you mean -o NAME? Without it a file is called as the server or the URL says"},
+    {"-X", "did you mean --method?"},
+    {"-Z", "haul downloads many files at once without it; -j says how many"},
+    {"-b", "did you mean --load-cookies?"},
+    {"-e", "did you mean --referer?"},
+    {"-r", "did you mean --range?"},
+    {"-u", "did you mean --http-user and --http-passwd?"},
+    {"cacert", "did you mean --ca-certificate?"},
+    {"cookie-jar", "did you mean --save-cookies?"},
+    {"directory-prefix", "did you mean --dir?"},
+    {"insecure", "did you mean --check-certificate=false?"},
+    {"key", "did you mean --private-key?"},
+    {"limit-rate", "haul has no limit on the rate"},
+    {"location", "haul follows redirects without it"},
+    {"max-download-limit", "haul has no limit on the rate"},
+    {"max-overall-download-limit", "haul has no limit on the rate"},
+    {"max-time", "haul has no limit on the time; --timeout is for connections that bring nothing"},
+    {"oauth2-bearer", "did you mean --bearer?"},
+    {"output-document", "did you mean --out?"},
+    {"output-dir", "did you mean --dir?"},
+    {"parallel", "haul downloads many files at once without it; -j says how many"},
+    {"parallel-max", "did you mean --max-concurrent-downloads?"},
+    {"password", "did you mean --http-passwd?"},
+    {"post-data", "did you mean --data?"},
+    {"proxy", "did you mean --all-proxy?"},
+    {"request", "did you mean --method?"},
+    {"retry", "did you mean --max-tries?"},
+    {"silent", "did you mean --quiet?"},
+    {"spider", "did you mean --dry-run?"},
+    {"timestamping", "did you mean --conditional-get?"},
+    {"tries", "did you mean --max-tries?"},
+    {"user", "did you mean --http-user and --http-passwd?"},
+};
+
+const size_t option_hint_count = COUNT_OF(option_hints);

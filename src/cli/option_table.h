@@ -64,8 +64,17 @@ struct option_row {
     const char *help;                    /* --help adds the standard to it */
 };
 
+/* What other programs call something, so that people try it here: said about a name that is no
+ * option, and is never taken for the beginning of one. */
+struct option_hint {
+    const char *name; /* a letter stands behind a dash */
+    const char *hint;
+};
+
 extern const struct option_row option_rows[];
 extern const size_t option_row_count;
+extern const struct option_hint option_hints[];
+extern const size_t option_hint_count;
 /* By group; NULL: not shown. */
 extern const char *const option_group_titles[];
 

@@ -28,6 +28,15 @@ static const struct option_row *row_lettered(char letter)
     return NULL;
 }
 
+/* "name" or "-L"; NULL: nobody calls anything so. */
+static const char *hint_about(struct span name)
+{
+    for (size_t i = 0; i < option_hint_count; i++)
+        if (span_equal(name, span_of(option_hints[i].name)))
+            return option_hints[i].hint;
+    return NULL;
+}
+
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -95,10 +104,14 @@ static bool no_such_option(struct span name, enum option_place place, struct hau
 {
     const struct option_row *nearest = row_nearest(name, place);
     const struct option_row *flag = row_negated(name);
+    const char *hint = place == PLACE_ARGUMENT ? hint_about(name) : NULL;
     struct text shown = {0};
 
     text_add_escaped(&shown, name);
-    if (flag)
+    if (hint)
+        error_set(error, HAUL_BAD_OPTION, 0, "--%s: no such option; %s", text_span(&shown).data,
+                  hint);
+    else if (flag)
         error_set(error, HAUL_BAD_OPTION, 0, "%s%s: no such option; did you mean %s%s=false?",
                   dashes(place), text_span(&shown).data, dashes(place), flag->name);
     else if (nearest)
@@ -474,13 +487,15 @@ bool download_options_set(struct download_options *download, struct span line,
 static const struct option_row *row_prefixed(struct span prefix, struct haul_error *error)
 {
     const struct option_row *found = NULL;
+    /* curl's --user is no short form of --user-agent, which would send the login to anybody. */
+    bool taken = prefix.len == 0 || hint_about(prefix);
     struct text names = {0};
     size_t count = 0;
 
-    for (size_t i = 0; i < option_row_count; i++) {
+    for (size_t i = 0; !taken && i < option_row_count; i++) {
         struct span name = span_of(option_rows[i].name);
 
-        if (option_rows[i].group == GROUP_HIDDEN || prefix.len == 0 ||
+        if (option_rows[i].group == GROUP_HIDDEN ||
             !span_equal(span_sub(name, 0, prefix.len), prefix))
             continue;
         found = &option_rows[i];
@@ -525,11 +540,13 @@ static bool parse_long(struct options *options, struct span text, struct argumen
 
 static bool no_such_letters(struct span letters, struct haul_error *error)
 {
+    const char first[] = {'-', letters.data[0]};
+    const char *hint = hint_about(span_make(first, sizeof(first)));
     struct text shown = {0};
 
-    text_add_escaped(&shown, letters);
-    error_set(error, HAUL_BAD_OPTION, 0, "-%s: no such option; haul --help lists them",
-              text_span(&shown).data);
+    text_add_escaped(&shown, hint ? span_sub(letters, 0, 1) : letters);
+    error_set(error, HAUL_BAD_OPTION, 0, "-%s: no such option; %s", text_span(&shown).data,
+              hint ? hint : "haul --help lists them");
     text_free(&shown);
     return false;
 }

@@ -383,12 +383,26 @@ static void test_unknown_options(void **state)
     expect_error("--piece: no such option; haul --help lists them", "--piece", NULL);
     expect_error("--zzzzzzzz: no such option; haul --help lists them", "--zzzzzzzz", NULL);
     expect_error("--: no such option; haul --help lists them", "--=x", NULL);
-    expect_error("-Z: no such option; haul --help lists them", "-Z", NULL);
+    expect_error("-Y: no such option; haul --help lists them", "-Y", NULL);
     expect_error("-\\xc3x: no such option; haul --help lists them", "-\xc3x", NULL);
     /* What is hidden has no short form and is not proposed. */
     expect_error("--kernel: no such option; haul --help lists them", "--kernel", NULL);
     expect_error("--kernel-feature-off: no such option; haul --help lists them",
                  "--kernel-feature-off", NULL);
+}
+
+static void test_options_of_other_programs(void **state)
+{
+    (void)state;
+    expect_error("--insecure: no such option; did you mean --check-certificate=false?",
+                 "--insecure", NULL);
+    /* What would be the beginning of another option. */
+    expect_error("--user: no such option; did you mean --http-user and --http-passwd?",
+                 "--user=a:b", NULL);
+    expect_error("--retry: no such option; did you mean --max-tries?", "--retry=9", NULL);
+    expect_error("-H: no such option; did you mean --header?", "-HA: b", NULL);
+    expect_error("-L: no such option; haul follows redirects without it", "-qLO", NULL);
+    expect_error("--L: no such option; haul --help lists them", "--L", NULL);
 }
 
 static void test_ambiguous_prefixes(void **state)
@@ -489,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_errors_name_option_value_and_what_is_expected),
         cmocka_unit_test(test_long_values_are_cut_between_characters),
         cmocka_unit_test(test_unknown_options),
+        cmocka_unit_test(test_options_of_other_programs),
         cmocka_unit_test(test_ambiguous_prefixes),
         cmocka_unit_test(test_lines_of_a_list),
         cmocka_unit_test(test_help_fits_the_screen),
