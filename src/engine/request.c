@@ -432,8 +432,8 @@ static void fill_head(struct request_head *head, const struct leg *leg,
     head->range = span_of(extra->range);
     if (leg->reduced)
         return;
-    head->has_body = extra->data != NULL;
-    head->body_bytes = extra->data_bytes;
+    if (extra->data)
+        head->body = span_make(extra->data, extra->data_bytes);
     head->content_type = extra->content_type ? span_of(extra->content_type)
                                              : SPAN("application/x-www-form-urlencoded");
 }
@@ -474,8 +474,7 @@ static void write_head(struct request *request)
     request_write(&head, &request->head);
     request->head.failed = request->head.failed || date.failed;
     text_free(&date);
-    if (head.has_body)
-        text_add(&request->head, span_make(transfer->extra->data, transfer->extra->data_bytes));
+    text_add(&request->head, head.body);
 }
 
 /* A long body is not kept until the next request, nor is what nobody else may know. */

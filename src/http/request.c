@@ -100,7 +100,7 @@ bool request_has_header(const char *const *headers, size_t count, struct span na
 static bool may_go(const struct request_head *head, struct span name)
 {
     if (span_starts_nocase(name, SPAN("Content-")))
-        return !head->body_left && (head->has_body || !head->other_origin);
+        return !head->body_left && (head->body.data || !head->other_origin);
     /* That one is written to the proxy only, which stays the same. */
     return !head->other_origin || span_equal_nocase(name, SPAN("Proxy-Authorization"));
 }
@@ -184,9 +184,9 @@ static void add_body_fields(struct text *out, const struct request_head *head)
                     span_equal(head->method, SPAN("PUT")) ||
                     span_equal(head->method, SPAN("PATCH"));
 
-    add_own(out, head, SPAN("Content-Type"), head->has_body ? head->content_type : SPAN(""));
-    if (head->has_body || expected)
-        text_printf(out, "Content-Length: %llu\r\n", (unsigned long long)head->body_bytes);
+    add_own(out, head, SPAN("Content-Type"), head->body.data ? head->content_type : SPAN(""));
+    if (head->body.data || expected)
+        text_printf(out, "Content-Length: %llu\r\n", (unsigned long long)head->body.len);
 }
 
 void request_write(const struct request_head *head, struct text *out)

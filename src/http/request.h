@@ -18,10 +18,9 @@ struct request_head {
     struct span authorization; /* empty: none */
     struct span cookies;       /* the same */
     struct span referer;       /* the same */
-    bool has_body;             /* of body_bytes, to follow the head */
+    struct span body;          /* to follow the head; data NULL: none */
     struct span content_type;  /* of it */
-    uint64_t body_bytes;
-    bool codings; /* all that can be taken off again are welcome (Accept-Encoding) */
+    bool codings;              /* all that can be taken off again are welcome (Accept-Encoding) */
     /* The user's own fields, "Name: value"; sets in the order of precedence, the last wins. One of
      * our own names (Host, User-Agent, Accept, Accept-Encoding ...) replaces ours; "Name:" without
      * a value leaves it out, as curl has it. */

@@ -156,16 +156,15 @@ static void test_body(void **state)
     assert_request("http://h/",
                    (struct request_head){.method = SPAN("POST"),
                                          .referer = SPAN("http://r/"),
-                                         .has_body = true,
-                                         .content_type = SPAN("a/b"),
-                                         .body_bytes = 1000},
+                                         .body = SPAN("0123456789"),
+                                         .content_type = SPAN("a/b")},
                    "POST / HTTP/1.1\r\n"
                    "Host: h\r\n"
                    "Accept: */*\r\n"
                    "Accept-Encoding: identity\r\n"
                    "Referer: http://r/\r\n"
                    "Content-Type: a/b\r\n"
-                   "Content-Length: 1000\r\n"
+                   "Content-Length: 10\r\n"
                    "\r\n");
     assert_request("http://h/",
                    (struct request_head){.method = SPAN("PUT"), .content_type = SPAN("a/b")},
@@ -292,7 +291,7 @@ static void test_users_headers_elsewhere(void **state)
                    "Content-Language: x\r\n"
                    "\r\n");
     head.other_origin = true;
-    head.has_body = true;
+    head.body = SPAN("");
     head.method = SPAN("POST");
     head.content_type = SPAN("form");
     assert_request("http://h/", head,
