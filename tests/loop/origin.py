@@ -236,6 +236,10 @@ class Origin:
             context.minimum_version, context.maximum_version = versions
         self._context = context
 
+    def set_receive_buffer(self, size):
+        """Of connections that come from now on."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
     def url(self, path="/", host=None):
         host = host or self.address
         host = f"[{host}]" if ":" in host else host

@@ -390,12 +390,21 @@ def test_names_that_wait_are_given_up_at_once(origin, target):
             assert len(set(server.queries)) <= 100 + 2 * len(THREADS)
 
 
+def free_port():
+    """For UDP and TCP alike: somebody's connection may have the one and not the other."""
+    for _ in range(100):
+        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            with contextlib.suppress(OSError):
+                datagrams.bind(stream.getsockname())
+                return stream.getsockname()[1]
+    raise AssertionError("no port is free for both")
+
+
 @contextlib.contextmanager
 def dnsmasq_for_all(directory):
     """On a port of its own: every name is 127.0.0.1."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     log_path = directory / "dnsmasq-all.log"
     command = ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root",
                "--pid-file=", "--listen-address=127.0.0.1", "--bind-interfaces", f"--port={port}",
