@@ -251,8 +251,8 @@ struct haul_request {
     size_t size;
     const char *url;
     /* File name, may hold directories; NULL: as the server or the URL says. {host}, {path}, {name},
-     * {ext}, {n} (number of the download in its engine) and {sha256} stand for these, {{ for a
-     * brace; the last component alone may hold {name}, {ext} and {sha256}. */
+     * {ext} (its end, with the dot), {n} (number of the download in its engine) and {sha256} stand
+     * for these, {{ for a brace; the last component alone may hold {name}, {ext} and {sha256}. */
     const char *out;
     const char *directory;  /* NULL: the engine's */
     const char *user_agent; /* NULL: the engine's */
