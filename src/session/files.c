@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,6 +122,30 @@ static bool is_special(const char *path)
     struct stat status;
 
     return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+bool files_check_replace(const char *path, struct haul_error *error)
+{
+    char *real = realpath(path, NULL);
+    struct text folder = {0};
+    const char *slash;
+    bool good;
+
+    text_printf(&folder, "%s", real ? real : path);
+    if (!folder.failed && !is_special(folder.data)) {
+        slash = strrchr(folder.data, '/');
+        folder.len = slash ? (size_t)(slash - folder.data) + 1 : 0;
+        text_printf(&folder, ".");
+    }
+    if (folder.failed)
+        errno = ENOMEM;
+    good = !folder.failed && access(folder.data, W_OK) == 0;
+    if (!good)
+        error_set(error, errno == ENOMEM ? HAUL_OUT_OF_MEMORY : HAUL_BAD_OPTION, errno,
+                  "it won't be possible to write %s", path);
+    text_free(&folder);
+    free(real);
+    return good;
 }
 
 bool files_replace(const char *path, struct span content, struct haul_error *error)

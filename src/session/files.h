@@ -14,6 +14,9 @@
  * *private: only its owner can read it; may be NULL. */
 bool files_read(const char *path, size_t bytes_max, struct text *content, bool *private,
                 struct haul_error *error);
+/* Whether files_replace() is likely to do: what can't be is better known before all the work.
+ * False: *error. */
+bool files_check_replace(const char *path, struct haul_error *error);
 /* Puts a file there that only its owner can read, in the place of what is there: whole, or not at
  * all. */
 bool files_replace(const char *path, struct span content, struct haul_error *error);

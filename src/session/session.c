@@ -87,7 +87,8 @@ bool session_init(struct session *session, const struct session_setup *setup,
         session->logins = logins_create(netrc, setup->auth_challenge, setup->seed);
     if (!session->jar || !session->logins)
         (void)fail_without_memory(error);
-    else if (load_cookies(session, setup, error))
+    else if ((!setup->save_cookies || files_check_replace(setup->save_cookies, error)) &&
+             load_cookies(session, setup, error))
         return true;
     session_finish(session);
     return false;

@@ -143,10 +143,24 @@ def test_round_trip(setter, target, tmp_path, threads):
     assert sorted(os.listdir(tmp_path)) == ["jar", "target"]
 
 
-def test_unwritable_file_is_reported_and_kept(setter, target, tmp_path):
+def test_file_that_can_not_be_written_is_known_before_all_else(setter, target, tmp_path):
     ended = run("-d", target, "--save-cookies", tmp_path / "no" / "jar", setter.url("/set/1"))
-    assert ended.status != 0 and "can't write" in ended.stderr and "No such file" in ended.stderr
-    check_files(target, {"1": b"set"})
+    assert ended.status == 28 and "no/jar" in ended.stderr and "No such file" in ended.stderr
+    assert setter.requests == []
+
+
+def test_file_that_can_not_be_written_in_the_end_is_reported(setter, target, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+
+    @setter.on("/away")
+    def away(exchange):
+        folder.rmdir()
+        return Response(200, [("Set-Cookie", "a=1")], b"set")
+
+    ended = run("-d", target, "--save-cookies", folder / "jar", setter.url("/away"))
+    assert ended.status == 17 and "can't write" in ended.stderr and "No such file" in ended.stderr
+    check_files(target, {"away": b"set"})
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="no curl here")
