@@ -127,23 +127,22 @@ static bool is_special(const char *path)
 bool files_check_replace(const char *path, struct haul_error *error)
 {
     char *real = realpath(path, NULL);
-    struct text folder = {0};
-    const char *slash;
-    bool good;
+    const char *target = real ? real : path;
+    struct text temporary = {0};
+    bool good = is_special(target);
+    int fd = -1;
 
-    text_printf(&folder, "%s", real ? real : path);
-    if (!folder.failed && !is_special(folder.data)) {
-        slash = strrchr(folder.data, '/');
-        folder.len = slash ? (size_t)(slash - folder.data) + 1 : 0;
-        text_printf(&folder, ".");
-    }
-    if (folder.failed)
+    text_printf(&temporary, "%s.XXXXXX", target);
+    if (temporary.failed)
         errno = ENOMEM;
-    good = !folder.failed && access(folder.data, W_OK) == 0;
+    else if (!good)
+        fd = mkostemp(temporary.data, O_CLOEXEC);
+    if (fd >= 0)
+        good = unlink(temporary.data) == 0 && close(fd) == 0;
     if (!good)
         error_set(error, errno == ENOMEM ? HAUL_OUT_OF_MEMORY : HAUL_BAD_OPTION, errno,
                   "it won't be possible to write %s", path);
-    text_free(&folder);
+    text_free(&temporary);
     free(real);
     return good;
 }
