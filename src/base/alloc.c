@@ -30,3 +30,10 @@ void *alloc_grow(void *old, size_t count, size_t item_bytes)
         return NULL;
     return realloc(old, bytes);
 }
+
+void alloc_forget(char *secret)
+{
+    if (secret)
+        explicit_bzero(secret, strlen(secret));
+    free(secret);
+}

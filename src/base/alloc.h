@@ -11,5 +11,7 @@ void *alloc_zeroed(size_t bytes);
 char *alloc_copy(const char *data, size_t len);
 /* realloc() for count items of item_bytes each, with the product checked. */
 void *alloc_grow(void *old, size_t count, size_t item_bytes);
+/* free() for a string that nobody is to find in memory that is used again; NULL is allowed. */
+void alloc_forget(char *secret);
 
 #endif

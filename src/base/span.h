@@ -45,5 +45,10 @@ uint64_t span_hash(struct span s, uint64_t seed);
 
 /* The value of a hexadecimal digit; -1: it is none. */
 int span_hex_value(char c);
+/* '0' to '9', whatever the locale says. */
+static inline bool span_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
 
 #endif

@@ -111,16 +111,9 @@ bool proxies_find(struct proxies *proxies, const struct options *options,
     return !proxies->all_text.failed && !proxies->http_text.failed && !proxies->https_text.failed;
 }
 
-static void forget(struct text *text)
-{
-    if (text->data)
-        explicit_bzero(text->data, text->len);
-    text_free(text);
-}
-
 void proxies_free(struct proxies *proxies)
 {
-    forget(&proxies->http_text);
-    forget(&proxies->https_text);
-    forget(&proxies->all_text);
+    text_wipe(&proxies->http_text);
+    text_wipe(&proxies->https_text);
+    text_wipe(&proxies->all_text);
 }

@@ -148,13 +148,6 @@ bool request_extra_create(struct request_extra **created, const struct haul_requ
     return true;
 }
 
-static void forget(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void request_extra_destroy(struct request_extra *extra)
 {
     if (!extra)
@@ -164,8 +157,8 @@ void request_extra_destroy(struct request_extra *extra)
     free(extra->content_type);
     free(extra->referer);
     free(extra->username);
-    forget(extra->password);
-    forget(extra->bearer);
+    alloc_forget(extra->password);
+    alloc_forget(extra->bearer);
     free(extra->range);
     proxy_destroy(extra->proxy);
     free(extra);

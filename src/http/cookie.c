@@ -11,11 +11,6 @@
 
 /* --- dates (5.1.1) --------------------------------------------------------------------------- */
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_date_delimiter(char c)
 {
     unsigned char byte = (unsigned char)c;
@@ -30,7 +25,7 @@ static bool take_number(struct span *s, size_t min, size_t max, unsigned *number
     size_t len = 0;
     unsigned sum = 0;
 
-    while (len < s->len && is_digit(s->data[len])) {
+    while (len < s->len && span_is_digit(s->data[len])) {
         if (++len > max)
             return false;
         sum = sum * 10 + (unsigned)(s->data[len - 1] - '0');
@@ -122,7 +117,7 @@ static void read_max_age(struct span value, struct lifetimes *lifetimes)
     uint64_t seconds;
 
     for (size_t i = 0; i < digits.len; i++)
-        if (!is_digit(digits.data[i]))
+        if (!span_is_digit(digits.data[i]))
             return;
     if (digits.len == 0)
         return;
@@ -215,7 +210,7 @@ bool cookie_is_address(struct span host)
 
     if (span_find(host, ':') < host.len)
         return true;
-    while (at > 0 && is_digit(host.data[at - 1]))
+    while (at > 0 && span_is_digit(host.data[at - 1]))
         at--;
     return at < host.len && (at == 0 || host.data[at - 1] == '.');
 }

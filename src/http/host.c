@@ -50,11 +50,6 @@ static const unsigned char host_bytes[128] = {
     ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w',   ['x'] = 'x', ['y'] = 'y',
     ['z'] = 'z', ['{'] = '{', ['}'] = '}', ['~'] = '~'};
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static struct span behind(struct span s, size_t from)
 {
     return span_sub(s, from, s.len);
@@ -156,7 +151,7 @@ static bool check_punycode(struct span name, struct haul_error *error)
         for (size_t i = 0; i < label.len; i++) {
             char c = label.data[i];
 
-            good = good && (is_digit(c) || c == '-' || (c >= 'a' && c <= 'z'));
+            good = good && (span_is_digit(c) || c == '-' || (c >= 'a' && c <= 'z'));
         }
         if (!good)
             return not_converted(IDN2_PUNYCODE_BAD_INPUT, error);
@@ -272,9 +267,9 @@ static bool ends_in_number(struct span name)
     while (at > 0 && name.data[at - 1] != '.')
         at--;
     name = behind(name, at);
-    if (name.len == 0 || !is_digit(name.data[0]))
+    if (name.len == 0 || !span_is_digit(name.data[0]))
         return false;
-    for (at = 0; at < name.len && is_digit(name.data[at]);)
+    for (at = 0; at < name.len && span_is_digit(name.data[at]);)
         at++;
     return at == name.len || ipv4_number(name, &value);
 }

@@ -188,21 +188,14 @@ struct proxy *proxy_parse(struct span input, struct haul_error *error)
     return NULL;
 }
 
-static void forget(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 void proxy_destroy(struct proxy *proxy)
 {
     if (!proxy)
         return;
     free(proxy->text);
-    forget(proxy->login);
-    forget(proxy->authorization);
-    forget(proxy->key);
+    alloc_forget(proxy->login);
+    alloc_forget(proxy->authorization);
+    alloc_forget(proxy->key);
     free(proxy);
 }
 

@@ -66,11 +66,6 @@ static bool is_alpha(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static size_t find_slash(struct span s)
 {
     size_t at = 0;
@@ -132,9 +127,9 @@ static size_t scheme_length(struct span s)
 {
     size_t len = 0;
 
-    while (len < s.len &&
-           (is_alpha(s.data[len]) || (len > 0 && (is_digit(s.data[len]) || s.data[len] == '+' ||
-                                                  s.data[len] == '-' || s.data[len] == '.'))))
+    while (len < s.len && (is_alpha(s.data[len]) ||
+                           (len > 0 && (span_is_digit(s.data[len]) || s.data[len] == '+' ||
+                                        s.data[len] == '-' || s.data[len] == '.'))))
         len++;
     return len < s.len && s.data[len] == ':' ? len : 0;
 }
@@ -142,7 +137,7 @@ static size_t scheme_length(struct span s)
 /* "localhost:8080/x" and "example.com:x" have the form of a scheme, but were not meant as one. */
 static bool is_host_and_port(struct span scheme, struct span rest)
 {
-    return span_find(scheme, '.') < scheme.len || (rest.len > 0 && is_digit(rest.data[0])) ||
+    return span_find(scheme, '.') < scheme.len || (rest.len > 0 && span_is_digit(rest.data[0])) ||
            span_equal_nocase(scheme, SPAN("localhost"));
 }
 
@@ -534,9 +529,7 @@ bool url_copy(struct url *copy, const struct url *url)
 void url_free(struct url *url)
 {
     free(url->text);
-    if (url->login)
-        explicit_bzero(url->login, strlen(url->login));
-    free(url->login);
+    alloc_forget(url->login);
     *url = (struct url){0};
 }
 
